@@ -16,7 +16,14 @@ pub const CHANNEL_FD: i32 = 3;
 pub const MAX_MESSAGE: usize = 256 << 10;
 
 /// Most requests that the LAS answers on one channel: a bound on quote work per instance.
+///
+/// The channel of a [`crate::launch::LaunchIdentity::Cas`] lives as long as the CAS, which attests
+/// itself to every new client: it is bounded by [`MAX_CAS_REQUESTS_PER_MINUTE`] instead.
 pub const MAX_REQUESTS: u32 = 64;
+
+/// Most requests per minute that the LAS answers on the channel of a CAS; those above are refused
+/// and the channel stays open.
+pub const MAX_CAS_REQUESTS_PER_MINUTE: u32 = 120;
 
 /// First message, LAS to instance: what the LAS started.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
