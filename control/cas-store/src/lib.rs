@@ -137,7 +137,9 @@ pub enum StoreFault {
     )]
     NotSealedForUs,
     /// A newer Bannock wrote the store.
-    #[error("the store has format version {found}; this CAS reads up to {FORMAT_VERSION}: use the newer CAS")]
+    #[error(
+        "the store has format version {found}; this CAS reads up to {FORMAT_VERSION}: use the newer CAS"
+    )]
     NewerFormat {
         /// Version found.
         found: u16,

@@ -123,9 +123,10 @@ impl<B: Backend> Inner<B> {
         seal::system_random(&mut store_id)?;
         let store_key = Secret::generate(&seal::system_random)?;
 
-        let sealed_key = sealing
-            .wrapping_key()?
-            .seal(&header_context(FORMAT_VERSION, &store_id), store_key.expose())?;
+        let sealed_key = sealing.wrapping_key()?.seal(
+            &header_context(FORMAT_VERSION, &store_id),
+            store_key.expose(),
+        )?;
         let mut header = FORMAT_VERSION.to_le_bytes().to_vec();
         header.extend_from_slice(&store_id);
         header.extend_from_slice(&sealed_key);
@@ -337,9 +338,7 @@ fn seal_record(
         length: write.key.len(),
         limit: MAX_KEY,
     })?;
-    let mut plain = Zeroizing::new(Vec::with_capacity(
-        4 + write.key.len() + write.value.len(),
-    ));
+    let mut plain = Zeroizing::new(Vec::with_capacity(4 + write.key.len() + write.value.len()));
     plain.extend_from_slice(&name_length.to_le_bytes());
     plain.extend_from_slice(write.key.as_bytes());
     plain.extend_from_slice(&write.value);

@@ -29,7 +29,9 @@ fn write(name: &str, expected: u64, value: &str) -> Write {
 fn populated() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    store.commit(&[write("session/alice-db", 0, MARKER)]).unwrap();
+    store
+        .commit(&[write("session/alice-db", 0, MARKER)])
+        .unwrap();
     store.commit(&[write("session/bob-db", 0, "b1")]).unwrap();
     store
         .commit(&[write("session/bob-db", 1, "b2 of the same length?")])
@@ -93,7 +95,10 @@ fn what_was_written_is_read_back_after_a_restart() {
     let dir = populated();
     let store = open(dir.path()).unwrap();
     let alice = store.get("session/alice-db").unwrap().unwrap();
-    assert_eq!((alice.version, alice.value.as_slice()), (1, MARKER.as_bytes()));
+    assert_eq!(
+        (alice.version, alice.value.as_slice()),
+        (1, MARKER.as_bytes())
+    );
     assert_eq!(store.get("session/bob-db").unwrap().unwrap().version, 2);
     assert!(store.get("session/carol").unwrap().is_none());
     assert_eq!(

@@ -1,0 +1,56 @@
+//! Sessions.
+
+use crate::{Hash, Identity};
+use serde::{Deserialize, Serialize};
+
+/// Answer to a check: the session is valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Checked {
+    /// The session's name.
+    pub name: String,
+    /// Its hash: what a successor names as `predecessor`.
+    pub hash: Hash,
+}
+
+/// Answer to a creation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Created {
+    /// The session's name.
+    pub name: String,
+    /// Its hash: what a successor names as `predecessor`.
+    pub hash: Hash,
+}
+
+/// Answer to an update.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Updated {
+    /// The session's name.
+    pub name: String,
+    /// Hash of the session that was replaced.
+    pub old_hash: Hash,
+    /// Hash of the session that replaced it.
+    pub hash: Hash,
+}
+
+/// A stored session as its readers see it: what was uploaded, never a generated secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SessionView {
+    /// The session's name.
+    pub name: String,
+    /// Its hash: what a successor names as `predecessor`.
+    pub hash: Hash,
+    /// Who created the first session of this name.
+    pub creator: Identity,
+    /// When this one was stored, in seconds since the Unix epoch by the CAS's clock.
+    pub stored_at: u64,
+    /// The YAML text as it was uploaded.
+    pub session: String,
+}

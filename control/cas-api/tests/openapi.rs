@@ -1,0 +1,19 @@
+//! The published OpenAPI document is the one that the types make.
+
+use std::{fs, path::Path};
+
+#[test]
+fn the_published_document_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/cas-openapi.json");
+    let mut wanted = serde_json::to_string_pretty(&bannock_cas_api::openapi::document()).unwrap();
+    wanted.push('\n');
+    if std::env::var_os("BANNOCK_BLESS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "{} is not what the types say: run this test with BANNOCK_BLESS=1 and commit the file",
+        path.display()
+    );
+}
