@@ -1,0 +1,91 @@
+//! Clocks of the host.
+
+use super::{blocking, call};
+use crate::Errno;
+use linux_raw_sys::general as raw;
+
+/// `struct timespec`: seconds and nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Timespec {
+    /// Seconds.
+    pub seconds: i64,
+    /// Nanoseconds, 0 to 999 999 999.
+    pub nanoseconds: i64,
+}
+// SAFETY: two integers without padding.
+unsafe impl crate::user::Plain for Timespec {}
+
+impl Timespec {
+    /// The time span of `nanos` nanoseconds.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self {
+            seconds: (nanos / 1_000_000_000) as i64,
+            nanoseconds: (nanos % 1_000_000_000) as i64,
+        }
+    }
+
+    /// Nanoseconds, for valid non-negative times; saturates.
+    ///
+    /// # Errors
+    /// `EINVAL` for negative or out-of-range parts.
+    pub fn to_nanos(self) -> Result<u64, Errno> {
+        if self.seconds < 0 || !(0..1_000_000_000).contains(&self.nanoseconds) {
+            return Err(Errno::EINVAL);
+        }
+        Ok((self.seconds as u64).saturating_mul(1_000_000_000).saturating_add(self.nanoseconds as u64))
+    }
+}
+
+/// clock_gettime(2) by system call.
+///
+/// # Errors
+/// `EINVAL` for an unknown clock.
+pub fn clock(id: i32) -> Result<Timespec, Errno> {
+    let mut time = Timespec::default();
+    let args = [id as usize, core::ptr::from_mut(&mut time) as usize, 0, 0, 0, 0];
+    // SAFETY: the structure is ours.
+    unsafe { call(raw::__NR_clock_gettime, args) }?;
+    Ok(time)
+}
+
+/// clock_getres(2).
+///
+/// # Errors
+/// `EINVAL` for an unknown clock.
+pub fn resolution(id: i32) -> Result<Timespec, Errno> {
+    let mut time = Timespec::default();
+    let args = [id as usize, core::ptr::from_mut(&mut time) as usize, 0, 0, 0, 0];
+    // SAFETY: the structure is ours.
+    unsafe { call(raw::__NR_clock_getres, args) }?;
+    Ok(time)
+}
+
+/// Nanoseconds of the monotonic clock.
+#[must_use]
+pub fn monotonic() -> u64 {
+    clock(raw::CLOCK_MONOTONIC as i32).and_then(Timespec::to_nanos).unwrap_or(0)
+}
+
+/// Sleeps for `time`, or until it where `absolute`; returns the time left on an interrupt.
+///
+/// # Errors
+/// (`EINTR`, time left) on an interrupt, and what else the host said.
+pub fn sleep(id: i32, absolute: bool, time: Timespec) -> Result<(), (Errno, Timespec)> {
+    let mut left = time;
+    let flags = if absolute { raw::TIMER_ABSTIME as usize } else { 0 };
+    let args = [
+        id as usize,
+        flags,
+        core::ptr::from_ref(&time) as usize,
+        core::ptr::from_mut(&mut left) as usize,
+        0,
+        0,
+    ];
+    // SAFETY: both structures outlive the call.
+    match unsafe { blocking(raw::__NR_clock_nanosleep, args) } {
+        Ok(_) => Ok(()),
+        Err(e) => Err((e, left)),
+    }
+}

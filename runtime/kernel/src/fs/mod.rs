@@ -1,0 +1,1 @@
+//! Mounts, paths, descriptors, files.

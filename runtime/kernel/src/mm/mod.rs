@@ -1,0 +1,1 @@
+//! The address-space map and the program loader.

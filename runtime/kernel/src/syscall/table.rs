@@ -1,0 +1,36 @@
+//! The table: one row per x86-64 system call.
+
+use super::Row;
+
+/// Numbers above this are unknown to the table.
+pub const LIMIT: usize = 512;
+
+/// All families, each in its own file.
+const FAMILIES: &[&[Row]] = &[];
+
+/// Rows by number.
+pub static TABLE: [Option<Row>; LIMIT] = build();
+
+const fn build() -> [Option<Row>; LIMIT] {
+    let mut table = [None; LIMIT];
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let rows = FAMILIES[family];
+        let mut i = 0;
+        while i < rows.len() {
+            let number = rows[i].number as usize;
+            assert!(number < LIMIT, "a system call number is over the limit");
+            assert!(table[number].is_none(), "two rows for one system call");
+            table[number] = Some(rows[i]);
+            i += 1;
+        }
+        family += 1;
+    }
+    table
+}
+
+/// The row for `number`.
+#[must_use]
+pub fn lookup(number: usize) -> Option<&'static Row> {
+    TABLE.get(number).and_then(Option::as_ref)
+}
