@@ -1,0 +1,1 @@
+//! Local attestation service.
