@@ -39,7 +39,9 @@ pub struct Updated {
 }
 
 /// A stored session as its readers see it: what was uploaded, never a generated secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// The text may hold secrets that its author wrote into it: `Debug` leaves it out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionView {
@@ -53,4 +55,13 @@ pub struct SessionView {
     pub stored_at: u64,
     /// The YAML text as it was uploaded.
     pub session: String,
+}
+
+impl core::fmt::Debug for SessionView {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SessionView")
+            .field("name", &self.name)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
 }
