@@ -28,6 +28,10 @@ impl Key {
             problem: "it is not a P-256 private key of 32 bytes",
         };
         let scalar = store.read(name, SCALAR_LEN)?;
+        // The library would pad a shorter one, and a cut-off key would become another key.
+        if scalar.len() != SCALAR_LEN {
+            return Err(damaged());
+        }
         SigningKey::from_slice(&scalar)
             .map(Self)
             .map_err(|_| damaged())
