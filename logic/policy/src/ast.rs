@@ -492,6 +492,16 @@ impl Tolerance {
         }
     }
 
+    pub(crate) const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].name();
+            at += 1;
+        }
+        names
+    };
+
     pub(crate) const ALL: [Self; 7] = [
         Self::DebugMode,
         Self::Hyperthreading,

@@ -65,12 +65,16 @@ pub enum Problem {
         allowed: &'static [&'static str],
         nearest: Option<&'static str>,
     },
-    #[error("{what} `{value}` is known, but not supported by this version")]
+    #[error("known {what} `{value}`, not supported by this version")]
     UnsupportedValue {
         what: &'static str,
-        value: String,
-        help: &'static str,
+        value: &'static str,
+        supported: &'static [&'static str],
     },
+    #[error("injection file `{}` has no content", .path.escape_debug())]
+    InjectionWithoutContent { path: String },
+    #[error("signers and quorums in `access_policy` are not supported by this version")]
+    UnsupportedAccessEntry,
     #[error("unknown session language version `{}`", .value.escape_debug())]
     UnknownVersion { value: String },
     #[error("the list is empty")]
@@ -181,11 +185,16 @@ impl Problem {
             Self::SecondDocument => "put each session into a file of its own".into(),
             Self::NotYaml { .. } | Self::KeyNotText => "quote text that contains `: `, ` #` or starts with a YAML indicator".into(),
             Self::WrongShape { wanted: "text", found: "null" } => "write `\"\"` for empty text".into(),
-            Self::MissingKey { help, .. } | Self::UnsupportedValue { help, .. } | Self::EmptyList { help } => (*help).into(),
+            Self::MissingKey { help, .. } | Self::EmptyList { help } => (*help).into(),
             Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?").into(),
             Self::UnsupportedKey { key } => format!("remove `{key}`; it is never ignored silently").into(),
             Self::UnknownValue { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?").into(),
             Self::UnknownValue { allowed, .. } => format!("write one of: {}", allowed.join(", ")).into(),
+            Self::UnsupportedValue { supported, .. } => {
+                format!("this version supports: {}", supported.join(", ")).into()
+            }
+            Self::InjectionWithoutContent { .. } => "it would come from the image; write a mapping with `path` and `content`".into(),
+            Self::UnsupportedAccessEntry => "list CREATOR, ANY, NONE, PEM certificates or key hashes".into(),
             Self::UnknownVersion { .. } => "this version reads \"0.3\" to \"0.3.12\"".into(),
             Self::InvalidName { rule, .. } => (*rule).into(),
             Self::NotPermission => "write for example `permission: 0o600`".into(),

@@ -138,16 +138,19 @@ impl Reference {
 
 /// Finds `@@N` or `@@NAME:`, by which a session asks for a value of the host's.
 pub(crate) fn host_argument(text: &str) -> Option<String> {
-    text.match_indices("@@").find_map(|(at, _)| {
-        let behind = text.get(at + 2..).unwrap_or_default();
-        let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.char_indices().find_map(|(at, _)| {
+        let behind = text.get(at..)?.strip_prefix("@@")?;
+        let name = behind.split(|c| !is_name(c)).next().unwrap_or_default();
+        let digits = name
+            .split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default();
         if !digits.is_empty() {
             return Some(format!("@@{digits}"));
         }
-        let (name, _) = behind.split_once(':')?;
-        let is_name =
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        is_name.then(|| format!("@@{name}:"))
+        let asks = !name.is_empty() && behind.get(name.len()..)?.starts_with(':');
+        asks.then(|| format!("@@{name}:"))
     })
 }
 

@@ -45,14 +45,7 @@ fn rule(report: &mut Report, at: &Cursor<'_>) -> AccessRule {
     let mut entries = Vec::new();
     for item in &items {
         if matches!(item.node.value, Value::Map(_)) {
-            item.wrong(
-                report,
-                Problem::UnsupportedValue {
-                    what: "access entry",
-                    value: "signer or quorum".to_owned(),
-                    help: "this version supports CREATOR, ANY, NONE, PEM certificates and key hashes",
-                },
-            );
+            item.wrong(report, Problem::UnsupportedAccessEntry);
             continue;
         }
         entries.extend(item.parse(report, entry));
@@ -116,50 +109,18 @@ pub(super) fn security(report: &mut Report, at: Cursor<'_>) -> Security {
 }
 
 fn mode(report: &mut Report, at: &Cursor<'_>) -> AttestationMode {
-    match at.one_of(report, "attestation mode", &["hardware", "none", "maa"]) {
+    match at.choice(report, "attestation mode", &["hardware", "none"], &["maa"]) {
         Some("none") => AttestationMode::None,
-        Some("maa") => {
-            at.wrong(
-                report,
-                Problem::UnsupportedValue {
-                    what: "attestation mode",
-                    value: "maa".to_owned(),
-                    help: "this version supports `hardware` and `none`",
-                },
-            );
-            AttestationMode::Hardware
-        }
         _ => AttestationMode::Hardware,
     }
 }
 
 fn tolerance(report: &mut Report, at: &Cursor<'_>) -> Option<Tolerance> {
-    const KNOWN: [&str; 9] = [
-        "debug-mode",
-        "hyperthreading",
-        "insecure-igpu",
-        "software-hardening-needed",
-        "aepic-leak",
-        "insecure-configuration",
-        "outdated-tcb",
-        "maa-managed-tcb",
-        "local-attestation-trust-cas-tcb",
-    ];
-    let name = at.one_of(report, "tolerance", &KNOWN)?;
-    let found = Tolerance::ALL
+    let refused = &["maa-managed-tcb", "local-attestation-trust-cas-tcb"];
+    let name = at.choice(report, "tolerance", &Tolerance::NAMES, refused)?;
+    Tolerance::ALL
         .into_iter()
-        .find(|tolerance| tolerance.name() == name);
-    if found.is_none() {
-        at.wrong(
-            report,
-            Problem::UnsupportedValue {
-                what: "tolerance",
-                value: name.to_owned(),
-                help: "it belongs to a way of attestation that this version does not have; remove it",
-            },
-        );
-    }
-    found
+        .find(|tolerance| tolerance.name() == name)
 }
 
 fn advisories(report: &mut Report, at: &Cursor<'_>, tolerate: &[Tolerance]) -> IgnoredAdvisories {

@@ -56,14 +56,8 @@ fn injection(report: &mut Report, at: Cursor<'_>) -> InjectionFile {
         permission: DEFAULT_PERMISSION,
     };
     if let Value::Text { text } = &at.node.value {
-        at.wrong(
-            report,
-            Problem::UnsupportedValue {
-                what: "injection file without content:",
-                value: text.escape_debug().to_string(),
-                help: "its content would come from the image; write a mapping with `path` and `content`",
-            },
-        );
+        let path = text.clone();
+        at.wrong(report, Problem::InjectionWithoutContent { path });
         return file;
     }
     let Some(fields) = Fields::open(report, at, table::INJECTION) else {
@@ -130,7 +124,7 @@ fn mount(report: &mut Report, at: Cursor<'_>) -> Mount {
     mount.path = path(report, &fields);
     let kind = fields
         .require(report, "kind", "write `kind: memory` or `kind: host`")
-        .and_then(|at| at.one_of(report, "kind of mount", &["memory", "host"]));
+        .and_then(|at| at.choice(report, "kind of mount", &["memory", "host"], &[]));
     let source = fields.get("source");
     let read_only = fields.get("read_only");
     match kind {

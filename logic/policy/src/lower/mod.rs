@@ -86,29 +86,37 @@ impl<'a> Cursor<'a> {
         report.take(self, parse(text))
     }
 
-    /// A scalar that is one of `allowed`.
-    fn one_of(
+    /// A scalar that is one of `supported`; those of `refused` are known, but get an error.
+    fn choice(
         &self,
         report: &mut Report,
         what: &'static str,
-        allowed: &'static [&'static str],
+        supported: &'static [&'static str],
+        refused: &'static [&'static str],
     ) -> Option<&'static str> {
         self.parse(report, |text| {
-            allowed
-                .iter()
-                .find(|known| **known == text)
-                .copied()
-                .ok_or_else(|| Problem::UnknownValue {
+            let find = |list: &'static [&'static str]| list.iter().find(|known| **known == text);
+            if let Some(found) = find(supported) {
+                return Ok(*found);
+            }
+            Err(match find(refused) {
+                Some(value) => Problem::UnsupportedValue {
+                    what,
+                    value,
+                    supported,
+                },
+                None => Problem::UnknownValue {
                     what,
                     value: text.to_owned(),
-                    allowed,
-                    nearest: table::nearest(text, allowed.iter().copied()),
-                })
+                    allowed: supported,
+                    nearest: table::nearest(text, supported.iter().chain(refused).copied()),
+                },
+            })
         })
     }
 
     fn boolean(&self, report: &mut Report) -> Option<bool> {
-        self.one_of(report, "truth value", &["true", "false"])
+        self.choice(report, "truth value", &["true", "false"], &[])
             .map(|text| text == "true")
     }
 

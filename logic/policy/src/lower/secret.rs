@@ -12,16 +12,13 @@ const DEFAULT_SIZE: u32 = 20;
 const DAY: u64 = 24 * 60 * 60;
 const YEAR: u64 = 365 * DAY;
 
-const KINDS: [&str; 9] = [
-    "ascii",
-    "binary",
-    "private-key",
-    "x509",
-    "x509-ca",
+const KINDS: [&str; 5] = ["ascii", "binary", "private-key", "x509", "x509-ca"];
+const REFUSED_KINDS: [&str; 5] = [
     "public-key",
     "aad-token",
     "config-fragment",
     "pgp-key",
+    "jwt",
 ];
 
 /// Keys that have a meaning for a kind, apart from `name` and `kind`.
@@ -53,21 +50,7 @@ pub(super) fn lower(report: &mut Report, at: Cursor<'_>) -> Option<Secret> {
         "kind",
         "write `kind: ascii`, `binary`, `private-key`, `x509` or `x509-ca`",
     )?;
-    let kind = at.one_of(report, "kind of secret", &KINDS)?;
-    if !matches!(
-        kind,
-        "ascii" | "binary" | "private-key" | "x509" | "x509-ca"
-    ) {
-        at.wrong(
-            report,
-            Problem::UnsupportedValue {
-                what: "kind of secret",
-                value: kind.to_owned(),
-                help: "this version supports ascii, binary, private-key, x509 and x509-ca",
-            },
-        );
-        return None;
-    }
+    let kind = at.choice(report, "kind of secret", &KINDS, &REFUSED_KINDS)?;
     let before = report.found.len();
     for key in
         table::keys(table::SECRET).filter(|key| key.origin != table::Origin::SconeUnsupported)
@@ -160,19 +143,9 @@ fn binary(report: &mut Report, fields: &Fields<'_>) -> SecretKind {
 }
 
 fn private_key(report: &mut Report, fields: &Fields<'_>) -> SecretKind {
-    const TYPES: [&str; 5] = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"];
-    if let Some(at) = fields.get("key_type")
-        && let Some(found) = at.one_of(report, "key type", &TYPES)
-        && found != "P-256"
-    {
-        at.wrong(
-            report,
-            Problem::UnsupportedValue {
-                what: "key type",
-                value: found.to_owned(),
-                help: "this version supports P-256",
-            },
-        );
+    if let Some(at) = fields.get("key_type") {
+        let refused = &["P-384", "Ed25519", "RSA-2048", "RSA-3072"];
+        at.choice(report, "key type", &["P-256"], refused);
     }
     let migrate = fields
         .get("migrate")
@@ -205,7 +178,7 @@ fn certificate(
     };
     let endpoint = fields
         .get("endpoint")
-        .and_then(|at| at.one_of(report, "endpoint", &["server", "client"]));
+        .and_then(|at| at.choice(report, "endpoint", &["server", "client"], &[]));
     let endpoint = match endpoint {
         Some("server") => Endpoint::Server,
         Some("client") => Endpoint::Client,

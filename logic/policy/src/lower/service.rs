@@ -151,7 +151,7 @@ fn variant(report: &mut Report, at: Cursor<'_>) -> Option<Variant> {
     });
     let isolation = fields
         .get("isolation")
-        .and_then(|at| at.one_of(report, "isolation", &["full", "none"]))
+        .and_then(|at| at.choice(report, "isolation", &["full", "none"], &[]))
         .map_or(IsolationRule::Full, |text| match text {
             "none" => IsolationRule::None,
             _ => IsolationRule::Full,
