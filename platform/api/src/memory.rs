@@ -132,6 +132,28 @@ pub fn move_pages(from: Range, to: Range, keep: bool) -> Result<(), Errno> {
     if at == to.start { Ok(()) } else { Err(Errno::EIO) }
 }
 
+/// Maps at `to` what the shared mapping that holds the page at `from` shows from there on.
+///
+/// # Errors
+/// What the host said.
+pub fn duplicate(from: usize, to: Range) -> Result<(), Errno> {
+    let page = Range::new(from, PAGE)?;
+    let flags = raw::MREMAP_MAYMOVE | raw::MREMAP_FIXED;
+    // SAFETY: both ranges are the program's, where no Rust object lives.
+    let at = unsafe { host::call(raw::__NR_mremap, [page.start, 0, to.len, flags as usize, to.start, 0]) }?;
+    if at == to.start { Ok(()) } else { Err(Errno::EIO) }
+}
+
+/// membarrier(2) on behalf of the program's threads; `command` and `flags` as there, without
+/// restartable sequences.
+///
+/// # Errors
+/// What the host said.
+pub fn barrier(command: u32, flags: u32) -> Result<usize, Errno> {
+    // SAFETY: no pointers.
+    unsafe { host::call(raw::__NR_membarrier, [command as usize, flags as usize, 0, 0, 0, 0]) }
+}
+
 /// Grows or shrinks the mapping `from` in place to `len` bytes.
 ///
 /// # Errors
@@ -159,7 +181,7 @@ pub fn advise(range: Range, advice: u32) -> Result<(), Errno> {
 /// What the host said.
 pub fn sync(range: Range, flags: u32) -> Result<(), Errno> {
     // SAFETY: the range is the program's.
-    unsafe { host::call(raw::__NR_msync, [range.start, range.len, flags as usize, 0, 0, 0]) }.map(drop)
+    unsafe { host::blocking(raw::__NR_msync, [range.start, range.len, flags as usize, 0, 0, 0]) }.map(drop)
 }
 
 /// mincore(2): one byte per page.

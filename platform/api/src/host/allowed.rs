@@ -72,6 +72,7 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_madvise,
     raw::__NR_msync,
     raw::__NR_mincore,
+    raw::__NR_membarrier,
     // Threads, processes, time.
     raw::__NR_clone,
     raw::__NR_execveat,
