@@ -2,6 +2,7 @@
 
 mod command;
 mod failure;
+mod las;
 mod output;
 mod state;
 

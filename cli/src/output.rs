@@ -62,6 +62,11 @@ impl Output {
         Self { json }
     }
 
+    /// Whether results are wanted as JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints a result.
     pub(crate) fn show(&self, report: &impl Report) -> Result<(), Failure> {
         if self.json {
