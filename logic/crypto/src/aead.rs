@@ -51,7 +51,10 @@ impl TryFrom<&[u8]> for Nonce {
     type Error = WrongLength;
 
     fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
-        let wrong = WrongLength { expected: NONCE_LEN, found: bytes.len() };
+        let wrong = WrongLength {
+            expected: NONCE_LEN,
+            found: bytes.len(),
+        };
         bytes.try_into().map(Self).map_err(|_| wrong)
     }
 }
@@ -76,7 +79,10 @@ impl TryFrom<&[u8]> for Tag {
     type Error = WrongLength;
 
     fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
-        let wrong = WrongLength { expected: TAG_LEN, found: bytes.len() };
+        let wrong = WrongLength {
+            expected: TAG_LEN,
+            found: bytes.len(),
+        };
         bytes.try_into().map(Self).map_err(|_| wrong)
     }
 }
@@ -109,8 +115,11 @@ impl Aes256Gcm {
         associated: &[u8],
         buffer: &mut [u8],
     ) -> Result<Tag, AeadFault> {
-        let tag = self.0.encrypt_in_place_detached(&nonce.0.into(), associated, buffer);
-        tag.map(|tag| Tag(tag.into())).map_err(|_| AeadFault::TooLong)
+        let tag = self
+            .0
+            .encrypt_in_place_detached(&nonce.0.into(), associated, buffer);
+        tag.map(|tag| Tag(tag.into()))
+            .map_err(|_| AeadFault::TooLong)
     }
 
     /// Decrypts `buffer` in place, after checking `tag`; on failure `buffer` is still the ciphertext.
@@ -180,7 +189,10 @@ mod tests {
 
     fn cipher() -> (Aes256Gcm, Nonce) {
         let key = Secret::try_from(&bytes(KEY)[..]).unwrap();
-        (Aes256Gcm::new(&key), Nonce::try_from(&bytes(NONCE)[..]).unwrap())
+        (
+            Aes256Gcm::new(&key),
+            Nonce::try_from(&bytes(NONCE)[..]).unwrap(),
+        )
     }
 
     #[test]
@@ -188,7 +200,10 @@ mod tests {
         let (cipher, nonce) = cipher();
         let sealed = cipher.seal(&nonce, &bytes(AAD), &bytes(PLAIN)).unwrap();
         assert_eq!(sealed, [bytes(CIPHER), bytes(TAG)].concat());
-        assert_eq!(cipher.open(&nonce, &bytes(AAD), &sealed).unwrap(), bytes(PLAIN));
+        assert_eq!(
+            cipher.open(&nonce, &bytes(AAD), &sealed).unwrap(),
+            bytes(PLAIN)
+        );
     }
 
     #[test]
@@ -198,11 +213,23 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut forged = sealed.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(cipher.open(&nonce, b"where", &forged), Err(AeadFault::Forged));
+            assert_eq!(
+                cipher.open(&nonce, b"where", &forged),
+                Err(AeadFault::Forged)
+            );
         }
-        assert_eq!(cipher.open(&nonce, b"elsewhere", &sealed), Err(AeadFault::Forged));
-        assert_eq!(cipher.open(&Nonce::new([0; 12]), b"where", &sealed), Err(AeadFault::Forged));
-        assert_eq!(cipher.open(&nonce, b"where", &sealed[..15]), Err(AeadFault::Forged));
+        assert_eq!(
+            cipher.open(&nonce, b"elsewhere", &sealed),
+            Err(AeadFault::Forged)
+        );
+        assert_eq!(
+            cipher.open(&Nonce::new([0; 12]), b"where", &sealed),
+            Err(AeadFault::Forged)
+        );
+        assert_eq!(
+            cipher.open(&nonce, b"where", &sealed[..15]),
+            Err(AeadFault::Forged)
+        );
     }
 
     #[test]
@@ -212,7 +239,11 @@ mod tests {
         let Tag(mut tag) = cipher.seal_in_place(&nonce, b"", &mut buffer).unwrap();
         let ciphertext = buffer;
         tag[0] ^= 1;
-        assert!(cipher.open_in_place(&nonce, b"", &mut buffer, &Tag(tag)).is_err());
+        assert!(
+            cipher
+                .open_in_place(&nonce, b"", &mut buffer, &Tag(tag))
+                .is_err()
+        );
         assert_eq!(buffer, ciphertext);
     }
 

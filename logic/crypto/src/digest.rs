@@ -99,7 +99,11 @@ mod tests {
     fn both_sha256_implementations_agree() {
         let data: alloc::vec::Vec<u8> = (0..1000u16).map(|i| (i * 7) as u8).collect();
         for len in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000] {
-            assert_eq!(sha256(&data[..len]), <[u8; 32]>::from(sha2::Sha256::digest(&data[..len])), "{len} bytes");
+            assert_eq!(
+                sha256(&data[..len]),
+                <[u8; 32]>::from(sha2::Sha256::digest(&data[..len])),
+                "{len} bytes"
+            );
         }
     }
 }

@@ -18,7 +18,10 @@ where
     let mut block = Key::<Hmac<D>>::default();
     if key.len() > block.len() {
         let mut hashed = D::digest(key);
-        block.iter_mut().zip(hashed.iter()).for_each(|(to, from)| *to = *from);
+        block
+            .iter_mut()
+            .zip(hashed.iter())
+            .for_each(|(to, from)| *to = *from);
         hashed.as_mut_slice().zeroize();
     } else {
         block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);

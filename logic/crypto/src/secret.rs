@@ -44,7 +44,10 @@ impl<const N: usize> TryFrom<&[u8]> for Secret<N> {
     type Error = WrongLength;
 
     fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
-        let wrong = WrongLength { expected: N, found: bytes.len() };
+        let wrong = WrongLength {
+            expected: N,
+            found: bytes.len(),
+        };
         bytes.try_into().map(Self).map_err(|_| wrong)
     }
 }
@@ -145,7 +148,10 @@ mod tests {
     fn equality_is_that_of_the_bytes() {
         assert_eq!(Secret::new([1, 2]), Secret::new([1, 2]));
         assert_ne!(Secret::new([1, 2]), Secret::new([1, 3]));
-        assert_ne!(SecretBytes::from(&[1u8][..]), SecretBytes::from(&[1u8, 0][..]));
+        assert_ne!(
+            SecretBytes::from(&[1u8][..]),
+            SecretBytes::from(&[1u8, 0][..])
+        );
         assert!(constant_time_eq(b"a", b"a"));
         assert!(!constant_time_eq(b"a", b"ab"));
     }
@@ -160,7 +166,13 @@ mod tests {
     #[test]
     fn a_slice_of_another_length_is_refused() {
         let refused = Secret::<32>::try_from(&[0u8; 31][..]).unwrap_err();
-        assert_eq!(refused, WrongLength { expected: 32, found: 31 });
+        assert_eq!(
+            refused,
+            WrongLength {
+                expected: 32,
+                found: 31
+            }
+        );
     }
 
     #[test]

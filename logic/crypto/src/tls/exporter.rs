@@ -111,8 +111,18 @@ fn expand_label<D: EagerHash>(
     let length = u16::try_from(out.len()).ok()?.to_be_bytes();
     let label_len = [u8::try_from(PREFIX.len() + label.len()).ok()?];
     let context_len = [u8::try_from(context.len()).ok()?];
-    let info = [&length[..], &label_len, PREFIX, label, &context_len, context];
-    hkdf::Hkdf::<D>::from_prk(secret).ok()?.expand_multi_info(&info, out).ok()
+    let info = [
+        &length[..],
+        &label_len,
+        PREFIX,
+        label,
+        &context_len,
+        context,
+    ];
+    hkdf::Hkdf::<D>::from_prk(secret)
+        .ok()?
+        .expand_multi_info(&info, out)
+        .ok()
 }
 
 #[cfg(test)]
@@ -129,7 +139,10 @@ mod tests {
     fn nothing_is_exported_before_the_handshake_is_complete() {
         let log = ExporterLog::new();
         log.log("SERVER_HANDSHAKE_TRAFFIC_SECRET", &[0; 32], &[1; 32]);
-        assert_eq!(log.export(b"label", b""), Err(ExporterFault::HandshakeIncomplete));
+        assert_eq!(
+            log.export(b"label", b""),
+            Err(ExporterFault::HandshakeIncomplete)
+        );
         assert!(!log.will_log("CLIENT_TRAFFIC_SECRET_0"));
     }
 
@@ -144,9 +157,18 @@ mod tests {
     #[test]
     fn label_context_secret_and_hash_all_count() {
         let exported = log_of(&[1; 32]).export(b"label", b"context").unwrap();
-        assert_ne!(log_of(&[2; 32]).export(b"label", b"context").unwrap(), exported);
-        assert_ne!(log_of(&[1; 48]).export(b"label", b"context").unwrap(), exported);
-        assert_ne!(log_of(&[1; 32]).export(b"labels", b"context").unwrap(), exported);
+        assert_ne!(
+            log_of(&[2; 32]).export(b"label", b"context").unwrap(),
+            exported
+        );
+        assert_ne!(
+            log_of(&[1; 48]).export(b"label", b"context").unwrap(),
+            exported
+        );
+        assert_ne!(
+            log_of(&[1; 32]).export(b"labels", b"context").unwrap(),
+            exported
+        );
         assert_ne!(log_of(&[1; 32]).export(b"label", b"").unwrap(), exported);
     }
 

@@ -7,8 +7,8 @@ use core::fmt;
 use core::str::FromStr as _;
 use core::time::Duration;
 
-use der::asn1::{GeneralizedTime, ObjectIdentifier, OctetString, UtcTime};
 use der::Encode as _;
+use der::asn1::{GeneralizedTime, ObjectIdentifier, OctetString, UtcTime};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use spki::{EncodePublicKey as _, SubjectPublicKeyInfoRef};
@@ -51,8 +51,14 @@ impl KeyPair {
     fn of(key: p256::SecretKey) -> Result<Self, IdentityFault> {
         let key = p256::ecdsa::SigningKey::from(key);
         let spki = key.verifying_key().to_public_key_der();
-        let spki_der = spki.map_err(|_| IdentityFault::Encoding)?.as_bytes().to_vec();
-        Ok(Self { key: Arc::new(key), spki_der })
+        let spki_der = spki
+            .map_err(|_| IdentityFault::Encoding)?
+            .as_bytes()
+            .to_vec();
+        Ok(Self {
+            key: Arc::new(key),
+            spki_der,
+        })
     }
 
     /// The private scalar, big-endian: for sealing, never for the wire.
@@ -98,7 +104,10 @@ impl KeyPair {
             .and_then(|builder| builder.build::<_, p256::ecdsa::DerSignature>(&*self.key))
             .map_err(|_| IdentityFault::Encoding)?;
         let certificate_der = certificate.to_der().map_err(|_| IdentityFault::Encoding)?;
-        Ok(Identity { key_pair: self.clone(), certificate_der })
+        Ok(Identity {
+            key_pair: self.clone(),
+            certificate_der,
+        })
     }
 }
 
@@ -153,7 +162,10 @@ impl Identity {
     /// Combines a key with a certificate that someone else issued for it.
     pub fn new(key_pair: KeyPair, certificate_der: Vec<u8>) -> Result<Self, IdentityFault> {
         match SpkiSha256::of_certificate(&certificate_der) {
-            Ok(hash) if hash == key_pair.spki_sha256() => Ok(Self { key_pair, certificate_der }),
+            Ok(hash) if hash == key_pair.spki_sha256() => Ok(Self {
+                key_pair,
+                certificate_der,
+            }),
             Ok(_) => Err(IdentityFault::OtherKey),
             Err(_) => Err(IdentityFault::Encoding),
         }
@@ -237,7 +249,10 @@ impl BuilderProfile for SelfSigned {
         _issuer_key: SubjectPublicKeyInfoRef<'_>,
         certificate: &TbsCertificate,
     ) -> x509_cert::builder::Result<Vec<Extension>> {
-        let end_entity = BasicConstraints { ca: false, path_len_constraint: None };
+        let end_entity = BasicConstraints {
+            ca: false,
+            path_len_constraint: None,
+        };
         let mut extensions = vec![end_entity.to_extension(certificate.subject(), &[])?];
         extensions.extend_from_slice(&self.extensions);
         Ok(extensions)

@@ -7,9 +7,7 @@ use core::fmt;
 use once_cell::race::OnceBox;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
 
 use super::provider::SIGNATURE_ALGORITHMS;
 use super::spki::SpkiSha256;
@@ -26,7 +24,10 @@ pub struct PinnedServer {
 impl PinnedServer {
     /// Accepts the key whose SubjectPublicKeyInfo has the hash `expected`.
     pub fn new(expected: SpkiSha256) -> Self {
-        Self { expected, refused: OnceBox::new() }
+        Self {
+            expected,
+            refused: OnceBox::new(),
+        }
     }
 
     /// The key that is accepted.
@@ -54,7 +55,9 @@ impl ServerCertVerifier for PinnedServer {
             return Ok(ServerCertVerified::assertion());
         }
         let _ = self.refused.set(Box::new(found));
-        Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        Err(Error::InvalidCertificate(
+            CertificateError::ApplicationVerificationFailure,
+        ))
     }
 
     fn verify_tls12_signature(
@@ -82,7 +85,9 @@ impl ServerCertVerifier for PinnedServer {
 
 impl fmt::Debug for PinnedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PinnedServer").field("expected", &self.expected).finish_non_exhaustive()
+        f.debug_struct("PinnedServer")
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
     }
 }
 

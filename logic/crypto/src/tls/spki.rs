@@ -38,7 +38,10 @@ impl TryFrom<&[u8]> for SpkiSha256 {
     type Error = WrongLength;
 
     fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
-        let wrong = WrongLength { expected: SHA256_LEN, found: bytes.len() };
+        let wrong = WrongLength {
+            expected: SHA256_LEN,
+            found: bytes.len(),
+        };
         bytes.try_into().map(Self).map_err(|_| wrong)
     }
 }

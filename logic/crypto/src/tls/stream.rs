@@ -45,7 +45,10 @@ pub struct Stream<T> {
 impl<T: Transport> Stream<T> {
     /// Performs the handshake over `transport`.
     pub fn connect(config: ClientConfig, transport: T) -> Result<Self, StreamFault<T::Error>> {
-        let mut stream = Self { connection: Connection::new(config)?, transport };
+        let mut stream = Self {
+            connection: Connection::new(config)?,
+            transport,
+        };
         while stream.connection.is_handshaking() {
             stream.flush()?;
             stream.receive()?;
@@ -95,7 +98,10 @@ impl<T: Transport> Stream<T> {
     /// Receives once; a fault's alert is sent as far as the transport takes it.
     fn receive(&mut self) -> Result<(), StreamFault<T::Error>> {
         let mut buffer = [0; CHUNK_LEN];
-        let count = self.transport.read(&mut buffer).map_err(StreamFault::Transport)?;
+        let count = self
+            .transport
+            .read(&mut buffer)
+            .map_err(StreamFault::Transport)?;
         let mut received = buffer.get(..count).ok_or(StreamFault::TransportLied)?;
         if received.is_empty() {
             return Ok(self.connection.receive_end()?);
@@ -104,7 +110,10 @@ impl<T: Transport> Stream<T> {
             match self.connection.receive(received) {
                 Ok(0) => {
                     // Only reached when one chunk holds more plaintext than may wait, which no record can.
-                    return Err(ConnectionFault::MessageTooLong { limit: PLAINTEXT_LIMIT }.into());
+                    return Err(ConnectionFault::MessageTooLong {
+                        limit: PLAINTEXT_LIMIT,
+                    }
+                    .into());
                 }
                 Ok(taken) => received = received.get(taken..).unwrap_or_default(),
                 Err(fault) => {
@@ -133,6 +142,8 @@ impl<T: Transport> Stream<T> {
 
 impl<T> fmt::Debug for Stream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("connection", &self.connection).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::{fmt, mem};
 
-use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
 use rustls::sign::SingleCertAndKey;
 use rustls::unbuffered::{
@@ -124,7 +124,9 @@ impl Connection {
             }
             let room = INCOMING_LIMIT.saturating_sub(self.incoming.len());
             if room == 0 {
-                return self.fail(ConnectionFault::MessageTooLong { limit: INCOMING_LIMIT });
+                return self.fail(ConnectionFault::MessageTooLong {
+                    limit: INCOMING_LIMIT,
+                });
             }
             let rest = bytes.get(taken..).unwrap_or_default();
             // One record at a time keeps the buffer small when the peer sends at full speed.
@@ -141,7 +143,11 @@ impl Connection {
     /// Without a close_notify before it, that is a fault: somebody may have cut off the rest.
     pub fn receive_end(&mut self) -> Result<(), ConnectionFault> {
         self.check()?;
-        if self.peer_closed { Ok(()) } else { self.fail(ConnectionFault::Truncated) }
+        if self.peer_closed {
+            Ok(())
+        } else {
+            self.fail(ConnectionFault::Truncated)
+        }
     }
 
     /// The bytes to send, until [`sent`](Self::sent) says that they were.
@@ -250,12 +256,16 @@ impl Connection {
 
     /// The cipher suite that was negotiated.
     pub fn cipher_suite(&self) -> Option<rustls::CipherSuite> {
-        self.tls.negotiated_cipher_suite().map(|suite| suite.suite())
+        self.tls
+            .negotiated_cipher_suite()
+            .map(|suite| suite.suite())
     }
 
     /// The key-exchange group that was negotiated.
     pub fn group(&self) -> Option<rustls::NamedGroup> {
-        self.tls.negotiated_key_exchange_group().map(|group| group.name())
+        self.tls
+            .negotiated_key_exchange_group()
+            .map(|group| group.name())
     }
 
     fn check(&self) -> Result<(), ConnectionFault> {
@@ -272,8 +282,9 @@ impl Connection {
     fn run(&mut self, task: Task<'_>) -> Result<(), ConnectionFault> {
         let mut task = task;
         loop {
-            let UnbufferedStatus { mut discard, state, .. } =
-                self.tls.process_tls_records(&mut self.incoming);
+            let UnbufferedStatus {
+                mut discard, state, ..
+            } = self.tls.process_tls_records(&mut self.incoming);
             let mut done = false;
             let outcome = match state {
                 Err(error) => Err(error),
@@ -299,9 +310,9 @@ impl Connection {
                     Task::Write(data) => self
                         .outgoing
                         .append_with(|space| traffic.encrypt(data, space).map_err(Needs::from)),
-                    Task::Close => self
-                        .outgoing
-                        .append_with(|space| traffic.queue_close_notify(space).map_err(Needs::from)),
+                    Task::Close => self.outgoing.append_with(|space| {
+                        traffic.queue_close_notify(space).map_err(Needs::from)
+                    }),
                     Task::Nothing => {
                         done = true;
                         Ok(())
@@ -340,8 +351,9 @@ impl Connection {
             let Ok(ConnectionState::EncodeTlsData(mut data)) = state else {
                 return Ok(());
             };
-            let encoded =
-                self.outgoing.append_with(|space| data.encode(space).map_err(Needs::from));
+            let encoded = self
+                .outgoing
+                .append_with(|space| data.encode(space).map_err(Needs::from));
             if let Err(error) = encoded {
                 return self.fail(ConnectionFault::Internal(error));
             }

@@ -26,28 +26,30 @@ const TAG_LEN: usize = 16;
 const AES_GCM_RECORD_LIMIT: u64 = 1 << 24;
 
 /// TLS_AES_256_GCM_SHA384.
-pub static AES_256_GCM_SHA384: SupportedCipherSuite = SupportedCipherSuite::Tls13(&Tls13CipherSuite {
-    common: CipherSuiteCommon {
-        suite: CipherSuite::TLS13_AES_256_GCM_SHA384,
-        hash_provider: &SHA384,
-        confidentiality_limit: AES_GCM_RECORD_LIMIT,
-    },
-    hkdf_provider: &HkdfUsingHmac(&HMAC_SHA384),
-    aead_alg: &RecordAead::<Aes256Gcm>(PhantomData),
-    quic: None,
-});
+pub static AES_256_GCM_SHA384: SupportedCipherSuite =
+    SupportedCipherSuite::Tls13(&Tls13CipherSuite {
+        common: CipherSuiteCommon {
+            suite: CipherSuite::TLS13_AES_256_GCM_SHA384,
+            hash_provider: &SHA384,
+            confidentiality_limit: AES_GCM_RECORD_LIMIT,
+        },
+        hkdf_provider: &HkdfUsingHmac(&HMAC_SHA384),
+        aead_alg: &RecordAead::<Aes256Gcm>(PhantomData),
+        quic: None,
+    });
 
 /// TLS_AES_128_GCM_SHA256.
-pub static AES_128_GCM_SHA256: SupportedCipherSuite = SupportedCipherSuite::Tls13(&Tls13CipherSuite {
-    common: CipherSuiteCommon {
-        suite: CipherSuite::TLS13_AES_128_GCM_SHA256,
-        hash_provider: &SHA256,
-        confidentiality_limit: AES_GCM_RECORD_LIMIT,
-    },
-    hkdf_provider: &HkdfUsingHmac(&HMAC_SHA256),
-    aead_alg: &RecordAead::<Aes128Gcm>(PhantomData),
-    quic: None,
-});
+pub static AES_128_GCM_SHA256: SupportedCipherSuite =
+    SupportedCipherSuite::Tls13(&Tls13CipherSuite {
+        common: CipherSuiteCommon {
+            suite: CipherSuite::TLS13_AES_128_GCM_SHA256,
+            hash_provider: &SHA256,
+            confidentiality_limit: AES_GCM_RECORD_LIMIT,
+        },
+        hkdf_provider: &HkdfUsingHmac(&HMAC_SHA256),
+        aead_alg: &RecordAead::<Aes128Gcm>(PhantomData),
+        quic: None,
+    });
 
 /// TLS_CHACHA20_POLY1305_SHA256.
 pub static CHACHA20_POLY1305_SHA256: SupportedCipherSuite =
@@ -64,7 +66,10 @@ pub static CHACHA20_POLY1305_SHA256: SupportedCipherSuite =
     });
 
 /// What the three AEADs have in common.
-trait Aead: AeadInPlace + AeadCore<NonceSize = U12, TagSize = U16> + KeyInit + Send + Sync + 'static {}
+trait Aead:
+    AeadInPlace + AeadCore<NonceSize = U12, TagSize = U16> + KeyInit + Send + Sync + 'static
+{
+}
 
 impl Aead for Aes256Gcm {}
 impl Aead for Aes128Gcm {}
@@ -103,7 +108,10 @@ struct RecordCipher<A> {
 
 impl<A: Aead> RecordCipher<A> {
     fn new(key: &AeadKey, iv: Iv) -> Self {
-        Self { aead: A::new_from_slice(key.as_ref()).ok(), iv }
+        Self {
+            aead: A::new_from_slice(key.as_ref()).ok(),
+            iv,
+        }
     }
 }
 
@@ -125,7 +133,11 @@ impl<A: Aead> MessageEncrypter for RecordCipher<A> {
         payload.extend_from_slice(&tag);
         // RFC 8446 §5.2: protected records say application data and TLS 1.2, whatever they hold.
         let version = ProtocolVersion::TLSv1_2;
-        Ok(OutboundOpaqueMessage::new(ContentType::ApplicationData, version, payload))
+        Ok(OutboundOpaqueMessage::new(
+            ContentType::ApplicationData,
+            version,
+            payload,
+        ))
     }
 
     fn encrypted_payload_len(&self, payload_len: usize) -> usize {
@@ -142,8 +154,10 @@ impl<A: Aead> MessageDecrypter for RecordCipher<A> {
         let aead = self.aead.as_ref().ok_or(Error::DecryptError)?;
         let additional = make_tls13_aad(message.payload.len());
         let nonce = Nonce::new(&self.iv, sequence).0;
-        let (body, tag) =
-            message.payload.split_last_chunk_mut::<TAG_LEN>().ok_or(Error::DecryptError)?;
+        let (body, tag) = message
+            .payload
+            .split_last_chunk_mut::<TAG_LEN>()
+            .ok_or(Error::DecryptError)?;
         let body_len = body.len();
         aead.decrypt_in_place_detached(&nonce.into(), &additional, body, Tag::from_slice(tag))
             .map_err(|_| Error::DecryptError)?;

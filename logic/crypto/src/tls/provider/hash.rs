@@ -30,7 +30,11 @@ pub(super) struct Transcript<H> {
 
 impl<H> Transcript<H> {
     const fn new(algorithm: HashAlgorithm, output_len: usize) -> Self {
-        Self { algorithm, output_len, hash: PhantomData }
+        Self {
+            algorithm,
+            output_len,
+            hash: PhantomData,
+        }
     }
 }
 
@@ -104,7 +108,10 @@ pub(super) struct TlsHmac<D> {
 
 impl<D> TlsHmac<D> {
     const fn new(output_len: usize) -> Self {
-        Self { output_len, hash: PhantomData }
+        Self {
+            output_len,
+            hash: PhantomData,
+        }
     }
 }
 
@@ -114,7 +121,10 @@ where
     hmac::Hmac<D>: Mac + KeyInit + Clone + Send + Sync + 'static,
 {
     fn with_key(&self, key: &[u8]) -> Box<dyn tls_hmac::Key> {
-        Box::new(TlsHmacKey { mac: keyed::<D>(key), output_len: self.output_len })
+        Box::new(TlsHmacKey {
+            mac: keyed::<D>(key),
+            output_len: self.output_len,
+        })
     }
 
     fn hash_output_len(&self) -> usize {

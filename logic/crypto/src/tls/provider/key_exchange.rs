@@ -5,9 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use p256::elliptic_curve::sec1::ToSec1Point as _;
-use rustls::crypto::{
-    ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup,
-};
+use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup};
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 use crate::random::{EntropyFault, Random};
@@ -111,8 +109,7 @@ impl ActiveKeyExchange for ActiveP256 {
             return Err(INVALID_SHARE);
         }
         let peer = p256::PublicKey::from_sec1_bytes(peer).map_err(|_| INVALID_SHARE)?;
-        let shared =
-            p256::ecdh::diffie_hellman(self.scalar.to_nonzero_scalar(), peer.as_affine());
+        let shared = p256::ecdh::diffie_hellman(self.scalar.to_nonzero_scalar(), peer.as_affine());
         Ok(SharedSecret::from(shared.raw_secret_bytes().as_slice()))
     }
 
@@ -141,7 +138,10 @@ mod tests {
     use super::*;
 
     fn counting(buffer: &mut [u8]) -> Result<(), EntropyFault> {
-        buffer.iter_mut().zip(1..).for_each(|(byte, value)| *byte = value);
+        buffer
+            .iter_mut()
+            .zip(1..)
+            .for_each(|(byte, value)| *byte = value);
         Ok(())
     }
 
@@ -158,7 +158,11 @@ mod tests {
     fn x25519_refuses_points_of_small_order_and_wrong_lengths() {
         for share in [&[0; 32][..], &[0; 31], &[9; 33], &[]] {
             let exchange = X25519::new(&counting).start().unwrap();
-            assert_eq!(exchange.complete(share).err(), Some(INVALID_SHARE), "{share:?}");
+            assert_eq!(
+                exchange.complete(share).err(),
+                Some(INVALID_SHARE),
+                "{share:?}"
+            );
         }
     }
 
@@ -171,8 +175,18 @@ mod tests {
         compressed[0] = 2 + (good[64] & 1);
         for share in [&off_curve[..], &compressed, &[0], &[], &good[..64]] {
             let exchange = P256::new(&counting).start().unwrap();
-            assert_eq!(exchange.complete(share).err(), Some(INVALID_SHARE), "{share:?}");
+            assert_eq!(
+                exchange.complete(share).err(),
+                Some(INVALID_SHARE),
+                "{share:?}"
+            );
         }
-        assert!(P256::new(&counting).start().unwrap().complete(&good).is_ok());
+        assert!(
+            P256::new(&counting)
+                .start()
+                .unwrap()
+                .complete(&good)
+                .is_ok()
+        );
     }
 }

@@ -43,7 +43,11 @@ impl TlsProvider {
     pub fn new(random: &'static dyn Random) -> Self {
         let source: &'static Source = Box::leak(Box::new(Source(random)));
         let rustls = CryptoProvider {
-            cipher_suites: vec![AES_256_GCM_SHA384, AES_128_GCM_SHA256, CHACHA20_POLY1305_SHA256],
+            cipher_suites: vec![
+                AES_256_GCM_SHA384,
+                AES_128_GCM_SHA256,
+                CHACHA20_POLY1305_SHA256,
+            ],
             kx_groups: vec![
                 Box::leak(Box::new(key_exchange::X25519::new(random))),
                 Box::leak(Box::new(key_exchange::P256::new(random))),
@@ -52,14 +56,20 @@ impl TlsProvider {
             secure_random: source,
             key_provider: source,
         };
-        Self { random, rustls: Arc::new(rustls) }
+        Self {
+            random,
+            rustls: Arc::new(rustls),
+        }
     }
 
     /// Narrows the provider to what `choose` leaves in, for peers that must not negotiate anything else.
     pub fn restricted(&self, choose: impl FnOnce(&mut CryptoProvider)) -> Self {
         let mut rustls = CryptoProvider::clone(&self.rustls);
         choose(&mut rustls);
-        Self { random: self.random, rustls: Arc::new(rustls) }
+        Self {
+            random: self.random,
+            rustls: Arc::new(rustls),
+        }
     }
 
     /// The randomness that the provider was built over.

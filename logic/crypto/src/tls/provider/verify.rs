@@ -23,8 +23,14 @@ const RSA_MODULUS_LEN: core::ops::RangeInclusive<usize> = 256..=512;
 pub static SIGNATURE_ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: ALL,
     mapping: &[
-        (SignatureScheme::ECDSA_NISTP384_SHA384, &[&P384_SHA384, &P256_SHA384]),
-        (SignatureScheme::ECDSA_NISTP256_SHA256, &[&P256_SHA256, &P384_SHA256]),
+        (
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            &[&P384_SHA384, &P256_SHA384],
+        ),
+        (
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            &[&P256_SHA256, &P384_SHA256],
+        ),
         (SignatureScheme::ED25519, &[&ED25519]),
         (SignatureScheme::RSA_PSS_SHA512, &[&RSA_PSS_SHA512]),
         (SignatureScheme::RSA_PSS_SHA384, &[&RSA_PSS_SHA384]),
@@ -127,7 +133,11 @@ fn rsa_key(key: &[u8]) -> Option<rsa::RsaPublicKey> {
         return None;
     }
     let integer = rsa::BoxedUint::from_be_slice_vartime;
-    rsa::RsaPublicKey::new(integer(key.modulus.as_bytes()), integer(key.exponent.as_bytes())).ok()
+    rsa::RsaPublicKey::new(
+        integer(key.modulus.as_bytes()),
+        integer(key.exponent.as_bytes()),
+    )
+    .ok()
 }
 
 macro_rules! rsa_checks {
