@@ -17,11 +17,19 @@ pub(crate) struct Window<'a> {
 /// Chooses the window of a site: nothing before `free` may be overwritten, and no address of `far`
 /// (sorted) may come to lie inside.
 pub(crate) fn choose<'a>(site: &'a Site, free: u64, far: &[u64]) -> Result<Window<'a>, LeftReason> {
-    let entries = Entries { site, far };
+    let entries = Entries {
+        targets: &site.targets,
+        far,
+        has_hidden_targets: site.has_hidden_targets,
+    };
     before(site, free, &entries)
         .or_else(|| after(site, free, &entries))
         .ok_or_else(|| {
-            let nothing = Entries { site, far: &[] };
+            let nothing = Entries {
+                targets: &[],
+                far: &[],
+                has_hidden_targets: false,
+            };
             if before(site, free, &nothing).is_some() || after(site, free, &nothing).is_some() {
                 LeftReason::BranchIntoWindow
             } else {
@@ -32,19 +40,20 @@ pub(crate) fn choose<'a>(site: &'a Site, free: u64, far: &[u64]) -> Result<Windo
 
 /// Where control may enter other than from the instruction before.
 struct Entries<'a> {
-    site: &'a Site,
+    targets: &'a [u64],
     far: &'a [u64],
+    has_hidden_targets: bool,
 }
 
 impl Entries<'_> {
-    /// Whether control may enter strictly between two addresses, of which `boundary` says whether an
-    /// instruction starts there.
+    /// Whether control may enter strictly between two addresses; `boundary` says whether an instruction
+    /// starts there, so that a jump table could lead to it.
     fn inside(&self, start: u64, end: u64, boundary: bool) -> bool {
         let within = |targets: &[u64]| {
             let first = targets.partition_point(|target| *target <= start);
             targets.get(first).is_some_and(|target| *target < end)
         };
-        within(&self.site.targets) || within(self.far) || (boundary && self.site.has_hidden_targets)
+        within(self.targets) || within(self.far) || (boundary && self.has_hidden_targets)
     }
 }
 

@@ -7,6 +7,9 @@ use bannock_elf::{Elf, SegmentKind};
 const PC_RELATIVE_4: u8 = 0x1b;
 /// `DW_EH_PE_omit`: no pointer.
 const OMITTED: u8 = 0xff;
+/// How many bytes of code may follow what unwind information describes: glibc's `clone` leaves its system
+/// call out, so that unwinding stops in the child.
+const UNDESCRIBED: u64 = 32;
 /// Size in bytes of an entry of the search table.
 const ENTRY_LEN: usize = 8;
 
@@ -14,11 +17,16 @@ const ENTRY_LEN: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Function {
     pub(crate) start: u64,
+    /// End of what its unwind information describes.
+    pub(crate) described_end: u64,
+    /// End of its code.
     pub(crate) end: u64,
     /// Start of the function after it.
     pub(crate) next: u64,
     /// Whether it returns from a signal handler (augmentation `S`); its bytes are an interface.
     pub(crate) is_signal_frame: bool,
+    /// Whether its bounds are a guess.
+    pub(crate) is_guess: bool,
 }
 
 /// The binary search table of `.eh_frame_hdr`.
@@ -69,12 +77,19 @@ impl<'a> FunctionIndex<'a> {
         let (start, record) = self.entry(index)?;
         let next = self.entry(low).map_or(u64::MAX, |(start, _)| start);
         let (begin, len, is_signal_frame) = self.frame_description(record)?;
-        let end = start.checked_add(len)?;
+        let described_end = start.checked_add(len)?;
+        let end = if address < described_end {
+            described_end
+        } else {
+            described_end.checked_add(UNDESCRIBED)?.min(next)
+        };
         (begin == start && address < end).then_some(Function {
             start,
+            described_end,
             end,
             next,
             is_signal_frame,
+            is_guess: false,
         })
     }
 

@@ -1,9 +1,12 @@
-//! Bounds of functions in programs without unwind information, such as Go's.
+//! Bounds of functions without unwind information, such as Go's.
 //!
 //! Functions start at multiples of 16 after padding or a return. That is a guess, so a site found this way
 //! must also look like a system call: its neighbours load or look at `rax`.
 
 use alloc::vec::Vec;
+
+use bannock_elf::{Elf, FileRange, SegmentKind};
+use memchr::memmem;
 
 use crate::functions::Function;
 use crate::instruction::{Flow, Insn, decode};
@@ -14,6 +17,23 @@ const SEARCH: usize = 4096;
 const TAIL: usize = 512;
 /// How many instructions around a site are looked at.
 const NEIGHBOURS: usize = 8;
+
+/// Returns whether a file was linked from Go code, which has no unwind information but may be linked with C
+/// code that has. Go's linker leaves a note with its build identity (type 4, name `Go`), and keeps data out
+/// of the text.
+pub(crate) fn is_go(file: &[u8], elf: &Elf) -> bool {
+    elf.program_headers()
+        .iter()
+        .filter(|header| header.kind == SegmentKind::Note)
+        .filter_map(|header| {
+            FileRange {
+                offset: header.offset,
+                len: header.file_len,
+            }
+            .of(file)
+        })
+        .any(|notes| memmem::find(notes, b"\x04\0\0\0Go\0\0").is_some())
+}
 
 /// Guesses the function around the `syscall` at position `site` of `text`, a segment at `address`.
 ///
@@ -39,9 +59,11 @@ pub(crate) fn guess(
                 let end = address.checked_add(end as u64)?;
                 return Some(Function {
                     start: at,
+                    described_end: end,
                     end,
                     next: end,
                     is_signal_frame: false,
+                    is_guess: true,
                 });
             }
         }

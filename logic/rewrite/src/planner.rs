@@ -81,6 +81,7 @@ pub fn plan(file: &[u8]) -> Result<Plan, ElfFault> {
     let elf = Elf::parse_file(file)?;
     let mut planner = Planner {
         functions: FunctionIndex::find(file, &elf),
+        is_go: padding::is_go(file, &elf),
         body: Body::default(),
         decoded: None,
         budget: (file.len() as u64)
@@ -149,6 +150,7 @@ impl<'a> Text<'a> {
 
 struct Planner<'a> {
     functions: Option<FunctionIndex<'a>>,
+    is_go: bool,
     body: Body,
     /// The function that `body` holds.
     decoded: Option<Function>,
@@ -223,7 +225,7 @@ impl Planner<'_> {
             self.spend(code.len() as u64)?;
             decode(code, start, &mut self.body.code);
             self.body.survey();
-            if self.functions.is_none() {
+            if function.is_guess {
                 // The guessed start may lie inside the function.
                 self.body
                     .add_short_targets(text.bytes, text.address, position);
@@ -241,14 +243,20 @@ impl Planner<'_> {
         position: usize,
         at: u64,
     ) -> Result<Function, LeftReason> {
-        let function = match &self.functions {
-            Some(index) => index.containing(at),
-            None => {
-                self.decoded = None;
-                let code = &mut self.body.code;
-                padding::guess(text.bytes, text.address, position, &mut self.budget, code)
+        let described = self
+            .functions
+            .as_ref()
+            .and_then(|index| index.containing(at));
+        // Beside functions with unwind information there may be data, which must not be guessed at.
+        let may_guess = self.functions.is_none() || self.is_go;
+        let function = described.or_else(|| {
+            if !may_guess {
+                return None;
             }
-        };
+            self.decoded = None;
+            let code = &mut self.body.code;
+            padding::guess(text.bytes, text.address, position, &mut self.budget, code)
+        });
         let function = function.ok_or(LeftReason::NotInFunction)?;
         if function.end.saturating_sub(function.start) > MAX_FUNCTION {
             return Err(LeftReason::BudgetSpent);

@@ -72,6 +72,11 @@ impl Body {
         if syscall.flow != Flow::Syscall {
             return None;
         }
+        // Data may follow a function, but then control does not run into it.
+        let runs_on = |insn: &Insn| insn.end() < function.described_end || insn.flow == Flow::Next;
+        if at >= function.described_end && !before.iter().rev().all(runs_on) {
+            return None;
+        }
         let reach = MAX_WINDOW as u64;
         let first = self
             .targets

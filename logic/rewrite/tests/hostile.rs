@@ -1,5 +1,8 @@
 //! Malformed files and tables: a fault or a smaller result, never a panic.
-#![allow(clippy::unwrap_used, reason = "a test that fails here should stop here")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that fails here should stop here"
+)]
 
 use std::fs;
 use std::sync::LazyLock;
@@ -13,7 +16,10 @@ static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| plan(&LOADER).unwrap().table.
 
 #[test]
 fn a_table_survives_encoding() {
-    for path in ["/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"] {
+    for path in [
+        "/lib64/ld-linux-x86-64.so.2",
+        "/lib/x86_64-linux-gnu/libc.so.6",
+    ] {
         let table = plan(&fs::read(path).unwrap()).unwrap().table;
         assert!(!table.patches().is_empty());
         assert_eq!(PatchTable::decode(&table.encode()), Ok(table));
@@ -27,10 +33,16 @@ fn truncated_surplus_and_newer_tables_are_refused() {
     }
     let mut surplus = TABLE.clone();
     surplus.push(0);
-    assert_eq!(PatchTable::decode(&surplus), Err(TableFault::Surplus { len: 1 }));
+    assert_eq!(
+        PatchTable::decode(&surplus),
+        Err(TableFault::Surplus { len: 1 })
+    );
     let mut newer = TABLE.clone();
     newer[6] = 2;
-    assert_eq!(PatchTable::decode(&newer), Err(TableFault::UnknownVersion { found: 2 }));
+    assert_eq!(
+        PatchTable::decode(&newer),
+        Err(TableFault::UnknownVersion { found: 2 })
+    );
     let mut other = TABLE.clone();
     other[0] = b'X';
     assert_eq!(PatchTable::decode(&other), Err(TableFault::BadMagic));
@@ -45,18 +57,39 @@ fn a_table_whose_windows_overlap_is_refused() {
     let mut twice = TABLE[..len].to_vec();
     twice.extend_from_slice(&TABLE[20..len]);
     twice[16..20].copy_from_slice(&2u32.to_le_bytes());
-    assert!(matches!(PatchTable::decode(&twice), Err(TableFault::Patch { index: 1, .. })));
+    assert!(matches!(
+        PatchTable::decode(&twice),
+        Err(TableFault::Patch { index: 1, .. })
+    ));
 }
 
 /// Applies a table to a mapping and asks the map about every address of the chunk.
-fn apply_anywhere(table: &PatchTable, text: &[u8], address: u64, offset: u64, chunk: u64, len: u32) {
-    let Ok((mut chunk, _)) = Chunk::new(chunk, len, 1) else { return };
-    let mapping = Mapping { address, offset, text };
-    let Ok(applied) = apply(table, &mapping, &mut chunk, 0) else { return };
+fn apply_anywhere(
+    table: &PatchTable,
+    text: &[u8],
+    address: u64,
+    offset: u64,
+    chunk: u64,
+    len: u32,
+) {
+    let Ok((mut chunk, _)) = Chunk::new(chunk, len, 1) else {
+        return;
+    };
+    let mapping = Mapping {
+        address,
+        offset,
+        text,
+    };
+    let Ok(applied) = apply(table, &mapping, &mut chunk, 0) else {
+        return;
+    };
     let end = address.saturating_add(text.len() as u64);
     for write in &applied.windows {
         let write_end = write.address + write.bytes.len() as u64;
-        assert!(write.address >= address && write_end <= end, "a write outside the mapping");
+        assert!(
+            write.address >= address && write_end <= end,
+            "a write outside the mapping"
+        );
     }
     let trampolines = &applied.trampolines;
     let trampolines_end = trampolines.address + trampolines.bytes.len() as u64;
