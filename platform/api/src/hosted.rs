@@ -2,7 +2,7 @@
 //!
 //! Programs do not run on it: there is no entry, no threads are started, and faults are fatal.
 
-use crate::{Errno, Layout, Platform, Spawn, host::HostFd, platform::FileBytes};
+use crate::{Errno, Layout, Platform, Spawn, host::HostFd};
 use core::arch::asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use linux_raw_sys::general as raw;
@@ -142,7 +142,10 @@ unsafe impl Platform for Hosted {
     fn fail_stop(&self, _: &str) -> ! {
         self.exit_process(crate::hosted::FAIL_STOP)
     }
-    fn code_mapped(&self, _: usize, _: usize, _: u64, _: u128, _: &dyn FileBytes) {}
+    fn code_mapped(&self, _: &crate::CodeMapping<'_>) {}
+    fn clock(&self, _: i32) -> Option<crate::host::time::Timespec> {
+        None
+    }
 }
 
 /// Exit code of [`Platform::fail_stop`] on this platform.

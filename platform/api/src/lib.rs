@@ -35,7 +35,7 @@ pub mod wait;
 
 pub use context::Registers;
 pub use errno::Errno;
-pub use platform::{FileBytes, Layout, Platform, Spawn, SpawnKind, install, platform};
+pub use platform::{CodeMapping, FileBytes, Layout, Platform, Spawn, SpawnKind, install, platform};
 
 /// Bytes in a page.
 pub const PAGE: usize = 4096;

@@ -129,13 +129,33 @@ pub unsafe trait Platform: Sync {
     /// Ends the whole container because the kernel's state can no longer be trusted.
     fn fail_stop(&self, why: &str) -> !;
 
-    /// Called after a program's executable mapping of file content appeared at `address`, so that
-    /// its system-call sites are redirected. `file` is the whole file in the page cache where it is
-    /// there; `key` names the content so that the plan can be reused.
-    fn code_mapped(&self, address: usize, len: usize, file_offset: u64, key: u128, file: &dyn FileBytes);
+    /// Called after a program's executable mapping of file content appeared, before the program
+    /// knows of it, so that its system-call sites are redirected.
+    fn code_mapped(&self, code: &CodeMapping<'_>);
+
+    /// Reads clock `id` without a host call; `None` where that is not possible.
+    fn clock(&self, id: i32) -> Option<crate::host::time::Timespec>;
 }
 
-/// Whole-file access for [`Platform::code_mapped`].
+/// An executable mapping of file content.
+pub struct CodeMapping<'a> {
+    /// First address.
+    pub address: usize,
+    /// Bytes, all within the file.
+    pub len: usize,
+    /// Offset in the file of the first byte.
+    pub file_offset: u64,
+    /// Protection of the mapping, as `PROT_*`.
+    pub protection: u32,
+    /// Names the file's content, so that what was found out about it can be reused.
+    pub key: u128,
+    /// The file.
+    pub file: &'a dyn FileBytes,
+    /// Reserves address space for the runtime near the mapping: a window and a length in bytes.
+    pub reserve: &'a dyn Fn(core::ops::Range<usize>, usize) -> Option<usize>,
+}
+
+/// Whole-file access for [`CodeMapping::file`].
 pub trait FileBytes {
     /// Length in bytes.
     fn len(&self) -> u64;

@@ -8,6 +8,7 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_read,
     raw::__NR_write,
     raw::__NR_close,
+    raw::__NR_close_range,
     raw::__NR_lseek,
     raw::__NR_pread64,
     raw::__NR_pwrite64,

@@ -56,6 +56,23 @@ pub fn close(fd: HostFd) {
     let _ = unsafe { call(raw::__NR_close, [fd.arg(), 0, 0, 0, 0, 0]) };
 }
 
+/// Closes all descriptors from `first` on, except those in `keep` (ascending): after an exec,
+/// what other threads had opened in the meantime.
+pub fn close_others(first: i32, keep: &[i32]) {
+    let mut from = first;
+    let close = |from: i32, to: u32| {
+        // SAFETY: no pointers; nothing of ours is in the range.
+        let _ = unsafe { call(raw::__NR_close_range, [from as usize, to as usize, 0, 0, 0, 0]) };
+    };
+    for fd in keep.iter().copied().filter(|fd| *fd >= first) {
+        if from < fd {
+            close(from, (fd - 1) as u32);
+        }
+        from = fd.saturating_add(1);
+    }
+    close(from, u32::MAX);
+}
+
 /// Duplicates `fd` to the lowest free number of at least `least`.
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 
 mod advise;
 mod area;
+mod decode;
 mod file;
 mod heap;
 pub mod loader;
@@ -21,6 +22,7 @@ mod space;
 mod stack;
 
 pub use area::{Area, Attributes, Content, FileInfo, Protection};
+pub use decode::MapArguments;
 pub use file::Mappable;
 pub use map::AreaMap;
 pub use placement::Placement;

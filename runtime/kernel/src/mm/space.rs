@@ -12,7 +12,6 @@ use bannock_platform::{
     sync::{Mutex, MutexGuard},
 };
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
 use linux_raw_sys::general as raw;
 
 /// Resource limits on memory in bytes (getrlimit(2)).
@@ -107,10 +106,9 @@ pub(super) struct Inner {
     pub(super) limits: MemoryLimits,
     pub(super) locked: usize,
     pub(super) lock_future: bool,
+    /// Tells shared memory objects apart; 0 is never used.
+    next_object: u64,
 }
-
-/// Tells shared memory objects apart.
-static NEXT_OBJECT: AtomicU64 = AtomicU64::new(1);
 
 impl AddressSpace {
     /// An empty address space.
@@ -122,6 +120,7 @@ impl AddressSpace {
             limits: MemoryLimits::default(),
             locked: 0,
             lock_future: false,
+            next_object: 1,
         };
         Self::with(placement, inner)
     }
@@ -189,7 +188,7 @@ impl AddressSpace {
             let mut inner = self.lock();
             let range = self.place(&mut inner, request.place, len)?;
             inner.check_growth(&range)?;
-            let pieces = pieces(&range, request)?;
+            let pieces = pieces(&range, request, &mut inner.next_object)?;
             let replaced = inner.install(&range, request, pieces)?;
             (range, replaced)
         };
@@ -350,7 +349,7 @@ impl AddressSpace {
         let backed = file.backed().map_or(u64::MAX, |b| b.saturating_sub(offset));
         let len = range.len().min(usize::try_from(backed).unwrap_or(usize::MAX));
         if len > 0 {
-            platform().code_mapped(range.start, len, offset, key, file);
+            self.redirect(range.start, len, offset, request.protection.bits(), key, file);
         }
     }
 
@@ -360,7 +359,15 @@ impl AddressSpace {
     fn redirect_mapped(&self, part: &Area) {
         let Content::File { info, offset, shared: false } = &part.content else { return };
         let Some(key) = info.key else { return };
-        platform().code_mapped(part.start, part.len(), *offset, key, &MappedBytes { space: self, key });
+        let file = MappedBytes { space: self, key };
+        self.redirect(part.start, part.len(), *offset, part.protection.bits(), key, &file);
+    }
+
+    /// Has the platform redirect the system calls of one mapping.
+    fn redirect(&self, address: usize, len: usize, file_offset: u64, protection: u32, key: u128, file: &dyn FileBytes) {
+        let reserve = |near: Range<usize>, len| self.reserve_near(near, len).map(|range| range.start);
+        let reserve = &reserve;
+        platform().code_mapped(&CodeMapping { address, len, file_offset, protection, key, file, reserve });
     }
 }
 
@@ -414,7 +421,7 @@ struct Piece {
 }
 
 /// How the host is to map `range` for `request`: one piece, or two where the file ends in between.
-fn pieces(range: &Range<usize>, request: &Request<'_>) -> Result<Vec<Piece>, Errno> {
+fn pieces(range: &Range<usize>, request: &Request<'_>, next_object: &mut u64) -> Result<Vec<Piece>, Errno> {
     let area = |range: Range<usize>, limit, content, attributes| Area {
         start: range.start,
         end: range.end,
@@ -427,7 +434,9 @@ fn pieces(range: &Range<usize>, request: &Request<'_>) -> Result<Vec<Piece>, Err
     let (file, offset) = match request.source {
         Source::Anonymous => {
             let content = if request.shared {
-                Content::SharedMemory { object: NEXT_OBJECT.fetch_add(1, Ordering::Relaxed), offset: 0 }
+                let object = *next_object;
+                *next_object = object.saturating_add(1);
+                Content::SharedMemory { object, offset: 0 }
             } else {
                 Content::Anonymous
             };

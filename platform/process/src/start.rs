@@ -1,0 +1,367 @@
+//! From the published static PIE to a process at the container's own base address.
+//!
+//! What is published, and measured, is a static PIE. Its first process makes, from its own
+//! segments, a program file for a random base address, in a sealed memory file, and executes that;
+//! every later exec of the container executes the same file again. So objects of the shared kernel
+//! that contain code addresses (vtables) mean the same in every process.
+//!
+//! The memory file is not readable by its own process (mode 0111), so that a process without
+//! privileges stays non-dumpable across exec.
+
+use crate::block::{self, Block};
+use crate::{entry, heap, interrupts, process, raw, regions, report, vdso};
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::sync::atomic::Ordering;
+use linux_raw_sys::{auxvec, general as sys};
+
+core::arch::global_asm!(
+    r#"
+    .section .text.bannock_start, "ax"
+    .globl _start
+_start:
+    mov rdi, rsp
+    lea rsi, [rip + __ehdr_start]
+    xor ebp, ebp
+    and rsp, -16
+    call bannock_start
+    ud2
+"#
+);
+
+/// What the host gave a process on its stack.
+#[derive(Clone, Copy)]
+pub struct Arguments {
+    stack: *const usize,
+}
+
+impl Arguments {
+    fn count(self) -> usize {
+        // SAFETY: the host puts argc at the stack pointer (System V AMD64 ABI, 3.4.1).
+        unsafe { *self.stack }
+    }
+
+    fn pointer(self, index: usize) -> *const usize {
+        // SAFETY: stays within the vectors that follow argc, as callers do.
+        unsafe { self.stack.add(1 + index) }
+    }
+
+    fn argv(self) -> *const usize {
+        self.pointer(0)
+    }
+
+    fn environment(self) -> *const usize {
+        self.pointer(self.count() + 1)
+    }
+
+    fn strings(start: *const usize) -> Vec<&'static CStr> {
+        let mut strings = Vec::new();
+        let mut at = start;
+        // SAFETY: the vectors end with a null, and their strings with a NUL; the stack that they
+        // are on stays as long as the process.
+        unsafe {
+            while *at != 0 {
+                strings.push(CStr::from_ptr(*at as *const _));
+                at = at.add(1);
+            }
+        }
+        strings
+    }
+
+    /// Arguments, the program's name included.
+    #[must_use]
+    pub fn arguments(self) -> Vec<&'static CStr> {
+        Self::strings(self.argv())
+    }
+
+    /// Environment as `NAME=value`.
+    #[must_use]
+    pub fn environment_strings(self) -> Vec<&'static CStr> {
+        Self::strings(self.environment())
+    }
+
+    /// The value of auxiliary vector entry `kind`.
+    #[must_use]
+    pub fn auxiliary(self, kind: u32) -> Option<usize> {
+        let mut at = self.environment();
+        // SAFETY: the environment ends with a null, behind which pairs follow up to AT_NULL.
+        unsafe {
+            while *at != 0 {
+                at = at.add(1);
+            }
+            at = at.add(1);
+            while *at != auxvec::AT_NULL as usize {
+                if *at == kind as usize {
+                    return Some(*at.add(1));
+                }
+                at = at.add(2);
+            }
+        }
+        None
+    }
+}
+
+unsafe extern "Rust" {
+    /// The assembler binary's main function, in the container's first process.
+    safe fn bannock_main(arguments: Arguments) -> !;
+    /// Installs the kernel, in every process.
+    safe fn bannock_install();
+}
+
+/// ELF constants (gABI and psABI).
+const ET_DYN: u16 = 3;
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const PF_X: u32 = 1;
+const DT_RELA: usize = 7;
+const DT_RELASZ: usize = 8;
+
+/// `Elf64_Phdr`.
+#[repr(C)]
+struct ProgramHeader {
+    kind: u32,
+    flags: u32,
+    offset: usize,
+    vaddr: usize,
+    paddr: usize,
+    file_len: usize,
+    mem_len: usize,
+    align: usize,
+}
+
+/// The image's program headers.
+///
+/// # Safety
+/// `image` is the address of a loaded image's ELF header.
+unsafe fn program_headers(image: *const u8) -> &'static [ProgramHeader] {
+    // SAFETY: e_phoff is at 32 and e_phnum at 56; the linker puts both header and table into the
+    // first segment.
+    unsafe {
+        let table = image.add(image.add(32).cast::<usize>().read_unaligned());
+        let count = image.add(56).cast::<u16>().read_unaligned();
+        core::slice::from_raw_parts(table.cast(), count as usize)
+    }
+}
+
+/// Address and length of the runtime's executable segment.
+pub(crate) fn executable_segment() -> (usize, usize) {
+    let image = regions::base();
+    // SAFETY: the base is where this image's header is.
+    let headers = unsafe { program_headers(image as *const u8) };
+    // In the relocated image, addresses are absolute.
+    headers
+        .iter()
+        .find(|h| h.kind == PT_LOAD && h.flags & PF_X != 0)
+        .map_or((image, 0), |h| (h.vaddr, h.mem_len))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bannock_start(stack: *const usize, image: *const u8) -> ! {
+    let arguments = Arguments { stack };
+    // SAFETY: e_type is at offset 16.
+    if unsafe { image.add(16).cast::<u16>().read_unaligned() } == ET_DYN {
+        // SAFETY: nothing that depends on relocations has run yet.
+        unsafe { relocate(image) };
+        publish(arguments, image)
+    }
+    check_processor(arguments);
+    regions::attach();
+    process::set_layout(regions::layout());
+    bannock_platform::install(&process::PROCESS);
+    let block = block::first();
+    // SAFETY: this is the process's only thread, and the block is its own.
+    unsafe { block.enter() };
+    let me = bannock_platform::host::process::process_id();
+    block.host_process.store(me, Ordering::Relaxed);
+    block.host_thread.store(me, Ordering::Relaxed);
+    vdso::find(arguments.auxiliary(auxvec::AT_SYSINFO_EHDR).unwrap_or(0));
+    bannock_install();
+    interrupts::install();
+    if regions::header().running.swap(1, Ordering::SeqCst) == 0 {
+        regions::create_plans();
+        interrupts::arm();
+        bannock_main(arguments)
+    }
+    let Some(value) = regions::take_restart(me) else {
+        report::line(format_args!("a process that the container does not know was started in it"));
+        process::die()
+    };
+    Block::current().value.store(value, Ordering::Relaxed);
+    interrupts::arm();
+    entry::start_thread()
+}
+
+/// Applies the image's relocations where it was loaded, all of them `R_X86_64_RELATIVE`.
+///
+/// # Safety
+/// Called once, first, on the image that is running. Uses nothing that needs relocation itself.
+unsafe fn relocate(image: *const u8) {
+    // SAFETY: the dynamic section and the relocations are where the program headers say; each
+    // relocation names a word of the image.
+    unsafe {
+        let Some(dynamic) = program_headers(image).iter().find(|h| h.kind == PT_DYNAMIC) else { return };
+        let mut entry = image.add(dynamic.vaddr).cast::<usize>();
+        let (mut table, mut len) = (0, 0);
+        while *entry != 0 {
+            match *entry {
+                DT_RELA => table = *entry.add(1),
+                DT_RELASZ => len = *entry.add(1),
+                _ => {}
+            }
+            entry = entry.add(2);
+        }
+        let mut at = image.add(table).cast::<usize>();
+        for _ in 0..len / 24 {
+            let place = image.add(*at).cast_mut().cast::<usize>();
+            place.write_unaligned(image as usize + *at.add(2));
+            at = at.add(3);
+        }
+    }
+}
+
+fn refuse(what: core::fmt::Arguments<'_>) -> ! {
+    report::line(what);
+    raw::exit(regions::bannock_exit_failed())
+}
+
+/// `HWCAP2_FSGSBASE` (Linux asm/hwcap2.h).
+const HWCAP2_FSGSBASE: usize = 2;
+
+fn check_processor(arguments: Arguments) {
+    if arguments.auxiliary(auxvec::AT_HWCAP2).unwrap_or(0) & HWCAP2_FSGSBASE == 0 {
+        refuse(format_args!(
+            "the processor or the host kernel lacks FSGSBASE; Linux 5.9 or newer on a processor from about 2013 is needed"
+        ));
+    }
+    if !entry::detect_extended_state() {
+        refuse(format_args!("the processor's extended state is larger than the runtime provides for"));
+    }
+}
+
+/// Makes the relocated image and the container's memory files, and executes the image.
+fn publish(arguments: Arguments, image: *const u8) -> ! {
+    const ARENA: usize = 64 << 20;
+    let prot = (sys::PROT_READ | sys::PROT_WRITE) as usize;
+    let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_NORESERVE) as usize;
+    // SAFETY: new memory.
+    let arena = unsafe { raw::syscall(sys::__NR_mmap, [0, ARENA, prot, flags, usize::MAX, 0]) };
+    if arena < 0 {
+        refuse(format_args!("the host has no memory to start with (error {arena})"));
+    }
+    heap::start_early(arena as usize, arena as usize + ARENA);
+    // SAFETY: nothing of ours is open above the channel.
+    unsafe { raw::syscall(sys::__NR_close_range, [regions::IMAGE_FD as usize, u32::MAX as usize, 0, 0, 0, 0]) };
+
+    let file = file_bytes(image);
+    let base = random_base();
+    let relocated = match bannock_elf::relocate_static_pie(&file, base as u64) {
+        Ok(bytes) => bytes,
+        Err(why) => refuse(format_args!("cannot relocate the runtime: {why}")),
+    };
+    let fd = memory_file(c"bannock-runtime", regions::IMAGE_FD, true);
+    write_all(fd, &relocated);
+    // SAFETY: plain calls on our own descriptor.
+    let sealed = unsafe {
+        raw::syscall(sys::__NR_fchmod, [fd as usize, 0o111, 0, 0, 0, 0]);
+        let seals = sys::F_SEAL_WRITE | sys::F_SEAL_SHRINK | sys::F_SEAL_GROW | sys::F_SEAL_SEAL;
+        raw::syscall(sys::__NR_fcntl, [fd as usize, sys::F_ADD_SEALS as usize, seals as usize, 0, 0, 0])
+    };
+    if sealed != 0 {
+        refuse(format_args!("the host cannot seal a memory file (error {sealed})"));
+    }
+    for (name, fd, len) in [
+        (c"bannock-heap", regions::HEAP_FD, regions::HEAP_LEN),
+        (c"bannock-cache", regions::CACHE_FD, regions::CACHE_LEN),
+    ] {
+        let fd = memory_file(name, fd, false);
+        // SAFETY: a plain call on our own descriptor.
+        let ret = unsafe { raw::syscall(sys::__NR_ftruncate, [fd as usize, len, 0, 0, 0, 0]) };
+        if ret != 0 {
+            refuse(format_args!("the host refuses a sparse memory file of {len} bytes (error {ret})"));
+        }
+    }
+    let args = [
+        regions::IMAGE_FD as usize,
+        c"".as_ptr() as usize,
+        arguments.argv() as usize,
+        arguments.environment() as usize,
+        sys::AT_EMPTY_PATH as usize,
+        0,
+    ];
+    // SAFETY: the vectors are those that the host made.
+    let ret = unsafe { raw::syscall(sys::__NR_execveat, args) };
+    refuse(format_args!("cannot execute the relocated runtime (error {ret})"))
+}
+
+/// The published file as far as segments go, from the running image.
+///
+/// Relocated words in it do not matter: relocating again replaces them all.
+fn file_bytes(image: *const u8) -> Vec<u8> {
+    // SAFETY: the image is loaded here.
+    let headers = unsafe { program_headers(image) };
+    let loads = || headers.iter().filter(|h| h.kind == PT_LOAD);
+    let len = loads().map(|h| h.offset + h.file_len).max().unwrap_or(0);
+    let mut file = alloc::vec![0u8; len];
+    for header in loads() {
+        if let Some(part) = file.get_mut(header.offset..header.offset + header.file_len) {
+            // SAFETY: the host has loaded `file_len` bytes at `vaddr`; they are read, not borrowed.
+            unsafe { core::ptr::copy_nonoverlapping(image.add(header.vaddr), part.as_mut_ptr(), part.len()) };
+        }
+    }
+    // The file's section headers are not loaded: say that there are none (e_shoff; e_shnum,
+    // e_shstrndx), as gABI allows.
+    for range in [40..48, 60..64] {
+        if let Some(bytes) = file.get_mut(range) {
+            bytes.fill(0);
+        }
+    }
+    file
+}
+
+fn random_base() -> usize {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the buffer is ours.
+    let ret = unsafe { raw::syscall(sys::__NR_getrandom, [bytes.as_mut_ptr() as usize, 8, 0, 0, 0, 0]) };
+    if ret != 8 {
+        refuse(format_args!("the host has no random numbers (error {ret})"));
+    }
+    let (start, len) = regions::BASE_RANGE;
+    start + (usize::from_le_bytes(bytes) % len) / regions::BASE_ALIGN * regions::BASE_ALIGN
+}
+
+/// Makes a memory file at descriptor `number`.
+fn memory_file(name: &CStr, number: i32, executable: bool) -> i32 {
+    let flags = sys::MFD_ALLOW_SEALING | if executable { sys::MFD_EXEC } else { 0 };
+    let create = |flags: u32| {
+        // SAFETY: the name outlives the call.
+        unsafe { raw::syscall(sys::__NR_memfd_create, [name.as_ptr() as usize, flags as usize, 0, 0, 0, 0]) }
+    };
+    let mut fd = create(flags);
+    if fd == -(linux_raw_sys::errno::EINVAL as isize) {
+        // Before Linux 6.3 all memory files are executable, and the flag is unknown.
+        fd = create(sys::MFD_ALLOW_SEALING);
+    }
+    if fd < 0 {
+        refuse(format_args!("the host refuses a memory file (error {fd})"));
+    }
+    if fd as i32 != number {
+        // SAFETY: both descriptors are ours; nothing is open at `number`.
+        unsafe {
+            raw::syscall(sys::__NR_dup3, [fd as usize, number as usize, 0, 0, 0, 0]);
+            raw::syscall(sys::__NR_close, [fd as usize, 0, 0, 0, 0, 0]);
+        }
+    }
+    number
+}
+
+fn write_all(fd: i32, bytes: &[u8]) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // SAFETY: the buffer is ours.
+        let n = unsafe { raw::syscall(sys::__NR_write, [fd as usize, rest.as_ptr() as usize, rest.len(), 0, 0, 0]) };
+        match usize::try_from(n).ok().filter(|n| *n > 0).and_then(|n| rest.get(n..)) {
+            Some(left) => rest = left,
+            None => refuse(format_args!("cannot write the relocated runtime (error {n})")),
+        }
+    }
+}
