@@ -21,7 +21,7 @@ pub struct ApiError {
     pub details: Vec<Problem>,
     /// For `stale_predecessor`: the hash that the stored session has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stored_hash: Option<Hash>,
+    pub stored_hash: Option<Box<Hash>>,
     /// Number of the audit record of this decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_record: Option<u64>,

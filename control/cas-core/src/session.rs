@@ -324,7 +324,7 @@ fn stale(name: &str, named: Option<Hash>, stored: Hash) -> ApiError {
     };
     let error = error(ErrorCode::StalePredecessor, message);
     ApiError {
-        stored_hash: Some(stored),
+        stored_hash: Some(Box::new(stored)),
         ..with_help(
             error,
             &format!(
