@@ -1,5 +1,7 @@
 //! What an attacker on the network or behind the address can try.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::sync::Arc;
@@ -18,8 +20,8 @@ fn pair(trust: ServerTrust, certified: CertifiedKey) -> Pair {
 
 /// Runs the handshake up to the client's verdict over the server's first flight.
 fn verdict(pair: &mut Pair) -> Result<bool, ConnectionFault> {
-    pair.to_server();
-    pair.to_client(usize::MAX)
+    pair.deliver_to_server();
+    pair.deliver_to_client(usize::MAX)
 }
 
 #[test]
@@ -132,8 +134,8 @@ fn no_flipped_bit_of_the_servers_flight_goes_unnoticed() {
     let mut position = 0;
     loop {
         let mut pair = pair(ServerTrust::Pinned(key.pin()), certified(&key));
-        pair.to_server();
-        let mut flight = pair.from_server();
+        pair.deliver_to_server();
+        let mut flight = pair.take_from_server();
         let ignored = is_record_version(&flight, position);
         let Some(byte) = flight.get_mut(position) else {
             break;
@@ -162,10 +164,13 @@ fn is_record_version(flight: &[u8], position: usize) -> bool {
     false
 }
 
+/// What reaches the client instead of two records.
+type Attack = fn(Vec<u8>, Vec<u8>) -> Vec<u8>;
+
 #[test]
 fn flipped_replayed_and_reordered_records_are_noticed() {
     let key = ServerKey::new(KeyKind::P256);
-    let attacks: [(&str, fn(Vec<u8>, Vec<u8>) -> Vec<u8>); 3] = [
+    let attacks: [(&str, Attack); 3] = [
         ("flip", |mut first, _| {
             *first.last_mut().unwrap() ^= 1;
             first
@@ -177,7 +182,7 @@ fn flipped_replayed_and_reordered_records_are_noticed() {
         let mut pair = Pair::connected(&key);
         let mut record = |text: &[u8]| {
             std::io::Write::write_all(&mut pair.server.writer(), text).unwrap();
-            pair.from_server()
+            pair.take_from_server()
         };
         let (first, second) = (record(b"first"), record(b"second"));
         let refused = ConnectionFault::Protocol(Error::DecryptError);

@@ -222,11 +222,11 @@ impl Pair {
 
     /// Moves bytes both ways until nobody has any.
     pub(crate) fn exchange(&mut self) -> Result<(), ConnectionFault> {
-        while self.to_server() | self.to_client(usize::MAX)? {}
+        while self.deliver_to_server() | self.deliver_to_client(usize::MAX)? {}
         Ok(())
     }
 
-    pub(crate) fn to_server(&mut self) -> bool {
+    pub(crate) fn deliver_to_server(&mut self) -> bool {
         let bytes = self.client.to_send().to_vec();
         self.client.sent(bytes.len());
         let mut rest = &bytes[..];
@@ -247,7 +247,7 @@ impl Pair {
         !bytes.is_empty()
     }
 
-    pub(crate) fn from_server(&mut self) -> Vec<u8> {
+    pub(crate) fn take_from_server(&mut self) -> Vec<u8> {
         let mut bytes = vec![];
         while self.server.wants_write() {
             self.server.write_tls(&mut bytes).unwrap();
@@ -256,8 +256,8 @@ impl Pair {
     }
 
     /// Delivers what the server sent in pieces of at most `piece` bytes.
-    pub(crate) fn to_client(&mut self, piece: usize) -> Result<bool, ConnectionFault> {
-        let bytes = self.from_server();
+    pub(crate) fn deliver_to_client(&mut self, piece: usize) -> Result<bool, ConnectionFault> {
+        let bytes = self.take_from_server();
         for piece in bytes.chunks(piece.min(bytes.len().max(1))) {
             let mut rest = piece;
             while !rest.is_empty() {
