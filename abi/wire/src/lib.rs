@@ -13,6 +13,8 @@
 
 extern crate alloc;
 
+pub use minicbor;
+
 pub mod binding;
 pub mod cas;
 pub mod channel;

@@ -27,7 +27,7 @@ pub use error::{ManifestFault, Reason};
 use crate::escape;
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt::Write;
-use sha2::{Digest, Sha256};
+use sha2_xmm::{Digest, Sha256};
 
 /// First line of every manifest: format and version.
 pub const HEADER: &str = "# bannock tree 1";

@@ -5,7 +5,7 @@
 //! standard tools can check a manifest and a host with fs-verity enabled agrees with it.
 
 use alloc::vec::Vec;
-use sha2::{Digest, Sha256};
+use sha2_xmm::{Digest, Sha256};
 
 /// Bytes of a Merkle tree block, data and hash blocks alike.
 pub const BLOCK: usize = 4096;

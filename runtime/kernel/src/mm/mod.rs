@@ -30,3 +30,8 @@ pub use remap::RemapFlags;
 pub use report::Usage;
 pub use space::{AddressSpace, MemoryLimits, Place, Request, Source};
 pub use stack::{AuxiliaryValues, Start};
+
+#[cfg(test)]
+mod map_tests;
+#[cfg(test)]
+mod space_tests;

@@ -6,7 +6,7 @@ use super::map::AreaMap;
 use super::placement::Placement;
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{
-    Errno, FileBytes, PAGE,
+    CodeMapping, Errno, FileBytes, PAGE,
     memory::{self, Backing},
     page_ceil, page_floor, platform,
     sync::{Mutex, MutexGuard},
@@ -346,8 +346,8 @@ impl AddressSpace {
     fn redirect_new(&self, range: &Range<usize>, request: &Request<'_>) {
         let Source::File(file, offset) = request.source else { return };
         let Some(key) = file.key() else { return };
-        let backed = file.backed().map_or(u64::MAX, |b| b.saturating_sub(offset));
-        let len = range.len().min(usize::try_from(backed).unwrap_or(usize::MAX));
+        let within = file.len().saturating_sub(offset);
+        let len = range.len().min(usize::try_from(within).unwrap_or(usize::MAX));
         if len > 0 {
             self.redirect(range.start, len, offset, request.protection.bits(), key, file);
         }
@@ -575,7 +575,7 @@ impl Inner {
             let pristine = !part.attributes.intersects(Attributes::WAS_WRITABLE | Attributes::PAST_END);
             let readable = Protection::READ | Protection::EXEC;
             if private_file && pristine && protection == readable && !part.protection.contains(Protection::EXEC) {
-                code.push(part);
+                code.push(Area { protection, ..part });
             }
         }
         if hole < range.end { Err(Errno::ENOMEM) } else { Ok(()) }

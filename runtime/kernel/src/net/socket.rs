@@ -128,7 +128,7 @@ impl Socket {
                     let own = if kind == raw::SOCK_STREAM { options::TCP } else { options::UDP };
                     if protocol == 0 || protocol == own { Ok(()) } else { Err(Errno::EPROTONOSUPPORT) }
                 }
-                raw::SOCK_RAW | raw::SOCK_PACKET => Err(Errno::EPERM),
+                raw::SOCK_RAW => Err(Errno::EPERM),
                 _ => Err(Errno::ESOCKTNOSUPPORT),
             },
         }

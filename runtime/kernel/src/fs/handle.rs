@@ -1,0 +1,383 @@
+//! Open files and what processes hold of them.
+
+use super::ops::HostFile;
+use super::{Attributes, FileOps, Kind, Location, Mapped, Opened, locks::LockOwner};
+use crate::task::Thread;
+use alloc::{boxed::Box, sync::Arc};
+use bannock_platform::host::{self, HostFd, file::UserVector};
+use bannock_platform::{Errno, FileBytes, current, sync::Mutex};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use linux_raw_sys::general as raw;
+
+/// Status flags that `F_SETFL` can change.
+pub const SETTABLE_FLAGS: u32 = raw::O_APPEND | raw::O_NONBLOCK | raw::O_NOATIME | raw::O_DIRECT | raw::FASYNC;
+
+/// Flags of open(2) that act on opening only and are not kept.
+const TRANSIENT_FLAGS: u32 = raw::O_CREAT | raw::O_EXCL | raw::O_NOCTTY | raw::O_TRUNC | raw::O_CLOEXEC;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// An open file description: what duplicates and children share.
+pub struct OpenFile {
+    ops: Box<dyn FileOps>,
+    id: u64,
+    flags: AtomicU32,
+    /// Position, where the kernel keeps it.
+    offset: Mutex<u64>,
+    location: Option<Location>,
+    /// What `/proc/self/fd` shows.
+    name: Box<[u8]>,
+}
+
+impl OpenFile {
+    /// An open file of a file system.
+    #[must_use]
+    pub fn new(ops: Box<dyn FileOps>, flags: u32, location: Option<Location>, name: Box<[u8]>) -> Arc<Self> {
+        Arc::new(Self {
+            ops,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            flags: AtomicU32::new(flags & !TRANSIENT_FLAGS),
+            offset: Mutex::new(0),
+            location,
+            name,
+        })
+    }
+
+    /// A file that the host does all of; `flags` are the status flags it was made with.
+    #[must_use]
+    pub fn host(kind: Kind, flags: u32) -> Arc<Self> {
+        let name: &[u8] = match kind {
+            Kind::Pipe => b"pipe:[1]",
+            Kind::Event => b"anon_inode:[eventfd]",
+            Kind::Timer => b"anon_inode:[timerfd]",
+            Kind::Epoll => b"anon_inode:[eventpoll]",
+            Kind::Socket => b"socket:[1]",
+            _ => b"/dev/console",
+        };
+        Self::new(Box::new(HostFile::new(kind)), flags, None, name.into())
+    }
+
+    /// An open file with behaviour of its own, outside of any file system.
+    #[must_use]
+    pub fn anonymous(ops: impl FileOps + 'static, flags: u32, name: &[u8]) -> Arc<Self> {
+        Self::new(Box::new(ops), flags, None, name.into())
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn ops(&self) -> &dyn FileOps {
+        &*self.ops
+    }
+
+    /// Its behaviour as a `T`, where it is one.
+    #[must_use]
+    pub fn downcast<T: 'static>(&self) -> Option<&T> {
+        self.ops.as_any().downcast_ref()
+    }
+
+    /// A number that tells open files apart, never reused.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Access mode and status flags.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn store_flags(&self, flags: u32) {
+        self.flags.store(flags, Ordering::Relaxed);
+    }
+
+    /// Where it lies, for files of a file system.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// What `/proc/self/fd` shows.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Whether it was opened for reading.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let flags = self.flags();
+        flags & raw::O_PATH == 0 && flags & raw::O_ACCMODE != raw::O_WRONLY
+    }
+
+    /// Whether it was opened for writing.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        let flags = self.flags();
+        flags & raw::O_PATH == 0 && flags & raw::O_ACCMODE != raw::O_RDONLY
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(locks) = self.ops.locks() {
+            locks.release(LockOwner::File(self.id));
+        }
+    }
+}
+
+/// The calling process's id; 0 before there are processes.
+pub(super) fn calling_process() -> i32 {
+    current::get::<Thread>().map_or(0, |thread| thread.process.id)
+}
+
+/// What one process holds of an open file.
+///
+/// The host descriptor is a number of that process, so only that process closes it: a handle that
+/// another process drops leaves the host alone.
+pub struct Handle {
+    file: Arc<OpenFile>,
+    host: Option<HostFd>,
+    owner: i32,
+}
+
+impl Handle {
+    /// A handle for the process `owner`, which holds `host`.
+    #[must_use]
+    pub fn new(file: Arc<OpenFile>, host: Option<HostFd>, owner: i32) -> Arc<Self> {
+        Arc::new(Self { file, host, owner })
+    }
+
+    /// A handle for the calling process on a freshly opened file.
+    #[must_use]
+    pub fn opened(opened: Opened, flags: u32, location: Location, name: Box<[u8]>) -> Arc<Self> {
+        let file = OpenFile::new(opened.ops, flags, Some(location), name);
+        Self::new(file, opened.host, calling_process())
+    }
+
+    /// The same open file as held by a child that inherits all host descriptors.
+    pub(super) fn inherited(&self, owner: i32) -> Arc<Self> {
+        Self::new(Arc::clone(&self.file), self.host, owner)
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &Arc<OpenFile> {
+        &self.file
+    }
+
+    /// What the open file does.
+    #[must_use]
+    pub fn ops(&self) -> &dyn FileOps {
+        self.file.ops()
+    }
+
+    /// What the open file is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.file.ops().kind()
+    }
+
+    /// The host descriptor of the owning process, where there is one.
+    #[must_use]
+    pub fn host_fd(&self) -> Option<HostFd> {
+        self.host
+    }
+
+    /// The host descriptor.
+    ///
+    /// # Errors
+    /// `EBADF` where there is none.
+    pub fn host(&self) -> Result<HostFd, Errno> {
+        self.host.ok_or(Errno::EBADF)
+    }
+
+    /// Refuses handles that are a place only.
+    ///
+    /// # Errors
+    /// `EBADF` for `O_PATH`.
+    pub fn usable(&self) -> Result<&Self, Errno> {
+        if self.file.flags() & raw::O_PATH == 0 { Ok(self) } else { Err(Errno::EBADF) }
+    }
+
+    fn for_reading(&self) -> Result<(), Errno> {
+        if self.file.is_readable() { Ok(()) } else { Err(Errno::EBADF) }
+    }
+
+    fn for_writing(&self) -> Result<(), Errno> {
+        if self.file.is_writable() { Ok(()) } else { Err(Errno::EBADF) }
+    }
+
+    /// Does `act` at `at`, or at the kernel's offset, which then moves on.
+    fn positioned(&self, at: Option<u64>, act: impl FnOnce(Option<u64>) -> Result<usize, Errno>) -> Result<usize, Errno> {
+        if at.is_some() || !self.ops().has_kernel_offset() {
+            return act(at);
+        }
+        let mut offset = self.file.offset.lock();
+        let count = act(Some(*offset))?;
+        *offset = offset.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    /// read(2), or pread(2) where `at` is given.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn read(&self, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
+        self.for_reading()?;
+        self.positioned(at, |at| self.ops().read(self, into, at))
+    }
+
+    /// write(2), or pwrite(2) where `at` is given.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn write(&self, from: host::From<'_>, at: Option<u64>) -> Result<usize, Errno> {
+        self.for_writing()?;
+        if at.is_none() && self.appends() {
+            let (count, end) = self.append(|at| self.ops().write(self, from, at))?;
+            *self.file.offset.lock() = end;
+            return Ok(count);
+        }
+        self.positioned(at, |at| self.ops().write(self, from, at))
+    }
+
+    /// readv(2), or preadv2(2).
+    ///
+    /// # Errors
+    /// As those.
+    pub fn read_vectored(&self, into: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+        self.for_reading()?;
+        self.positioned(at, |at| self.ops().read_vectored(self, into, at, flags))
+    }
+
+    /// writev(2), or pwritev2(2).
+    ///
+    /// # Errors
+    /// As those.
+    pub fn write_vectored(&self, from: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+        self.for_writing()?;
+        if at.is_none() && self.appends() {
+            let (count, end) = self.append(|at| self.ops().write_vectored(self, from, at, flags))?;
+            *self.file.offset.lock() = end;
+            return Ok(count);
+        }
+        self.positioned(at, |at| self.ops().write_vectored(self, from, at, flags))
+    }
+
+    fn appends(&self) -> bool {
+        self.file.flags() & raw::O_APPEND != 0 && self.ops().has_kernel_offset()
+    }
+
+    /// Writes at the end; the file finds the end itself, in one step with the write.
+    fn append(&self, act: impl FnOnce(Option<u64>) -> Result<usize, Errno>) -> Result<(usize, u64), Errno> {
+        let count = act(None)?;
+        Ok((count, self.ops().size(self)?))
+    }
+
+    /// lseek(2).
+    ///
+    /// # Errors
+    /// As lseek(2).
+    pub fn seek(&self, offset: i64, whence: u32) -> Result<u64, Errno> {
+        self.usable()?;
+        if !self.ops().has_kernel_offset() {
+            return self.ops().seek(self, offset, whence);
+        }
+        let mut position = self.file.offset.lock();
+        let base = match whence {
+            raw::SEEK_SET => 0,
+            raw::SEEK_CUR => i64::try_from(*position).map_err(|_| Errno::EOVERFLOW)?,
+            raw::SEEK_END => i64::try_from(self.ops().size(self)?).map_err(|_| Errno::EOVERFLOW)?,
+            raw::SEEK_DATA | raw::SEEK_HOLE => {
+                *position = self.ops().seek(self, offset, whence)?;
+                return Ok(*position);
+            }
+            _ => return Err(Errno::EINVAL),
+        };
+        let target = base.checked_add(offset).ok_or(Errno::EOVERFLOW)?;
+        *position = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        Ok(*position)
+    }
+
+    /// Attributes.
+    ///
+    /// # Errors
+    /// What the file met.
+    pub fn attributes(&self) -> Result<Attributes, Errno> {
+        self.ops().attributes(self)
+    }
+
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// What the file met.
+    pub fn size(&self) -> Result<u64, Errno> {
+        self.ops().size(self)
+    }
+
+    /// How to show `len` bytes from `offset` in memory; `writable` says whether a shared mapping
+    /// may ever be written through.
+    ///
+    /// # Errors
+    /// `EACCES` where the access mode forbids it, `ENODEV` where the file cannot be mapped.
+    pub fn mapping(&self, offset: u64, len: u64, shared: bool, writable: bool) -> Result<Mapped, Errno> {
+        self.usable()?;
+        if !self.file.is_readable() || (shared && writable && !self.file.is_writable()) {
+            return Err(Errno::EACCES);
+        }
+        self.ops().map(self, offset, len, shared, writable)
+    }
+
+    /// Names the content where it cannot change unnoticed: equal keys, equal bytes.
+    #[must_use]
+    pub fn content_key(&self) -> Option<u128> {
+        self.ops().content_key(self)
+    }
+
+    /// Events that are ready now (`POLL*`), for handles without a host descriptor.
+    #[must_use]
+    pub fn ready(&self) -> u32 {
+        self.ops().ready(self)
+    }
+
+    /// Changes status flags (`F_SETFL`); others than [`SETTABLE_FLAGS`] are ignored.
+    ///
+    /// # Errors
+    /// What the host said.
+    pub fn set_flags(&self, flags: u32) -> Result<(), Errno> {
+        let flags = (self.file.flags() & !SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
+        self.ops().set_status(self, flags)?;
+        self.file.store_flags(flags);
+        Ok(())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(fd) = self.host
+            && calling_process() == self.owner
+        {
+            host::file::close(fd);
+        }
+    }
+}
+
+impl FileBytes for Handle {
+    fn len(&self) -> u64 {
+        self.size().unwrap_or(0)
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Errno> {
+        let mut done = 0;
+        while let Some(rest) = into.get_mut(done..).filter(|r| !r.is_empty()) {
+            // Programs are read for execution, whether or not they may be read.
+            let at = offset.checked_add(done as u64).ok_or(Errno::EIO)?;
+            match self.ops().read(self, host::Into::Kernel(rest), Some(at))? {
+                0 => return Err(Errno::EIO),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+}
