@@ -1,0 +1,134 @@
+//! Images: programs copied into sealed memory files and measured there.
+
+use crate::fault::LaunchFault;
+use crate::spawn::SPAWN;
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::PoisonError;
+
+/// Largest image in bytes.
+pub const MAX_IMAGE: usize = 64 << 20;
+
+/// Owner of an image whose caller is root: never the caller, who could then change its mode.
+const NOBODY: u32 = 65534;
+
+const SEALS: SealFlags = SealFlags::WRITE
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::GROW)
+    .union(SealFlags::SEAL);
+
+/// A program in a sealed memory file, with the measurement of the bytes in it.
+#[derive(Debug)]
+pub struct Image {
+    file: OwnedFd,
+    measurement: [u8; 32],
+}
+
+impl Image {
+    /// Copies the regular file `source`, from its first byte, for a caller with user id `caller`.
+    ///
+    /// The source may change meanwhile: what is measured is what was copied.
+    ///
+    /// # Errors
+    /// [`LaunchFault`] when the source cannot be read, is empty or over [`MAX_IMAGE`], or when the
+    /// kernel has no sealed memory files.
+    pub fn copy(source: BorrowedFd<'_>, caller: u32) -> Result<Self, LaunchFault> {
+        let bytes = read(source)?;
+        let measurement = bannock_wire::launch::runtime_measurement(&bytes);
+        let file = seal(&bytes, caller).map_err(LaunchFault::Seal)?;
+        // Hash what the kernel holds, not what was meant to be written.
+        if digest(&file).map_err(LaunchFault::Seal)? != measurement {
+            let error = io::Error::other("the memory file does not hold what was written");
+            return Err(LaunchFault::Seal(error));
+        }
+        Ok(Self { file, measurement })
+    }
+
+    /// SHA-256 of the image.
+    #[must_use]
+    pub const fn measurement(&self) -> [u8; 32] {
+        self.measurement
+    }
+
+    /// Whether the kernel says that nobody can change the image any more.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        rustix::fs::fcntl_get_seals(&self.file).is_ok_and(|seals| seals.contains(SEALS))
+    }
+}
+
+impl AsFd for Image {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn read(source: BorrowedFd<'_>) -> Result<Vec<u8>, LaunchFault> {
+    let unreadable = |error: io::Error| LaunchFault::ImageUnreadable(error);
+    // A pipe or a device could keep the reader waiting for ever.
+    let status = rustix::fs::fstat(source).map_err(|error| unreadable(error.into()))?;
+    if rustix::fs::FileType::from_raw_mode(status.st_mode) != rustix::fs::FileType::RegularFile {
+        return Err(unreadable(io::Error::other("not a regular file")));
+    }
+    let length = usize::try_from(status.st_size).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(length.min(MAX_IMAGE));
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let offset = bytes.len() as u64;
+        let count = match rustix::io::pread(source, &mut buffer, offset) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(unreadable(error.into())),
+        };
+        bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        if bytes.len() > MAX_IMAGE {
+            return Err(LaunchFault::ImageTooLarge { limit: MAX_IMAGE });
+        }
+    }
+    if bytes.is_empty() {
+        return Err(LaunchFault::ImageEmpty);
+    }
+    Ok(bytes)
+}
+
+fn seal(bytes: &[u8], caller: u32) -> io::Result<OwnedFd> {
+    // A process made now would inherit the writable descriptor, and as long as one exists the
+    // kernel refuses to execute the file.
+    let _no_spawn = SPAWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let writable = match rustix::fs::memfd_create("bannock", flags | MemfdFlags::EXEC) {
+        // Kernels before 6.3 do not know the flag and make every memory file executable.
+        Err(Errno::INVAL) => rustix::fs::memfd_create("bannock", flags)?,
+        other => other?,
+    };
+    let mut writable = File::from(writable);
+    writable.write_all(bytes)?;
+    let path = format!("/proc/self/fd/{}", writable.as_raw_fd());
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    drop(writable);
+    rustix::fs::fcntl_add_seals(&file, SEALS)?;
+    if caller == 0 && rustix::process::geteuid().is_root() {
+        let nobody = rustix::fs::Uid::from_raw(NOBODY);
+        rustix::fs::fchown(&file, Some(nobody), Some(rustix::fs::Gid::from_raw(NOBODY)))?;
+    }
+    // Executable and not readable: the kernel makes whoever executes it non-dumpable.
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(0o111))?;
+    Ok(file)
+}
+
+fn digest(file: &OwnedFd) -> io::Result<[u8; 32]> {
+    let mut file = File::from(file.try_clone()?);
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.finalize().into()),
+            count => hash.update(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+}
