@@ -124,9 +124,10 @@ fn the_highest_free_range_is_found() {
                 continue;
             }
             let len = (1 + random.below(5)) * PAGE;
+            let free = map.clone();
             let fits = |start: &usize| {
                 let range = *start..*start + len;
-                map.is_free(range.clone()) && (range.end <= barred.start || range.start >= barred.end)
+                free.is_free(range.clone()) && (range.end <= barred.start || range.start >= barred.end)
             };
             let starts = (window.start..window.end - len + PAGE).step_by(PAGE);
             let expected = (starts.clone().rev().find(fits), starts.clone().find(fits));
