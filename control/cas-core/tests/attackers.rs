@@ -18,7 +18,9 @@ use world::{CAS_KEY, CLIENT, EXPORTER, Launch, NOW, OWNER, STRANGER, World, sess
 #[test]
 fn the_service_itself_gets_its_configuration() {
     let world = World::with_session("s");
-    let config = world.configure("s/db", &world.evidence(&Launch::of("s/db"))).unwrap();
+    let config = world
+        .configure("s/db", &world.evidence(&Launch::of("s/db")))
+        .unwrap();
     assert_eq!(config.argv, ["/bin/db"]);
     let key = &config.environment[0];
     assert_eq!((key.name.as_str(), key.value.len()), ("KEY", 20));
@@ -32,12 +34,17 @@ fn the_service_itself_gets_its_configuration() {
 fn a_secret_is_generated_once_and_kept_over_updates() {
     let world = World::with_session("s");
     let key = |world: &World| {
-        let config = world.configure("s/db", &world.evidence(&Launch::of("s/db"))).unwrap();
+        let config = world
+            .configure("s/db", &world.evidence(&Launch::of("s/db")))
+            .unwrap();
         config.environment[0].value.clone()
     };
     let before = key(&world);
     let hash = world.read(OWNER, "s").unwrap().hash;
-    let text = format!("{}\npredecessor: {hash}\n", session_text("s", &world.root()));
+    let text = format!(
+        "{}\npredecessor: {hash}\n",
+        session_text("s", &world.root())
+    );
     world.update(OWNER, "s", &text).unwrap();
     assert_eq!(key(&world), before);
 }
@@ -46,10 +53,22 @@ fn a_secret_is_generated_once_and_kept_over_updates() {
 fn evidence_of_another_connection_is_refused() {
     let world = World::with_session("s");
     for launch in [
-        Launch { exporter: [0x99; 32], ..Launch::of("s/db") },
-        Launch { client: [0x99; 32], ..Launch::of("s/db") },
-        Launch { role: Role::Server, ..Launch::of("s/db") },
-        Launch { peer: [0x99; 32], ..Launch::of("s/db") },
+        Launch {
+            exporter: [0x99; 32],
+            ..Launch::of("s/db")
+        },
+        Launch {
+            client: [0x99; 32],
+            ..Launch::of("s/db")
+        },
+        Launch {
+            role: Role::Server,
+            ..Launch::of("s/db")
+        },
+        Launch {
+            peer: [0x99; 32],
+            ..Launch::of("s/db")
+        },
     ] {
         let reason = world.denied("s/db", &world.evidence(&launch));
         assert!(reason.contains("not of this connection"), "{reason}");
@@ -131,7 +150,10 @@ fn an_instance_launched_for_another_cas_is_refused() {
 fn stand_alone_instances_and_other_cases_get_nothing() {
     let world = World::with_session("s");
     for identity in [LaunchIdentity::Standalone, LaunchIdentity::Cas] {
-        let launch = Launch { identity, ..Launch::of("s/db") };
+        let launch = Launch {
+            identity,
+            ..Launch::of("s/db")
+        };
         world.denied("s/db", &world.evidence(&launch));
     }
 }
@@ -167,7 +189,13 @@ fn strangers_cannot_tell_what_exists() {
     }
     assert!(told.iter().all(|reason| reason == &told[0]), "{told:?}");
     assert!(told[0].contains(&stranger.root()), "{}", told[0]);
-    assert_eq!(logged.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    assert_eq!(
+        logged
+            .iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        3
+    );
 }
 
 #[test]
@@ -229,11 +257,20 @@ fn expired_collateral_and_revoked_platforms_are_refused() {
     assert!(reason.contains("expired"), "{reason}");
 
     let healthy = Options::issued_at(NOW);
-    world.platform.set(&Options { pck_revoked: true, ..healthy.clone() }).unwrap();
+    world
+        .platform
+        .set(&Options {
+            pck_revoked: true,
+            ..healthy.clone()
+        })
+        .unwrap();
     let reason = world.denied("s/db", &world.evidence(&Launch::of("s/db")));
     assert!(reason.contains("revoked"), "{reason}");
 
-    let outdated = Options { tcb: TcbState::OutOfDate, ..healthy };
+    let outdated = Options {
+        tcb: TcbState::OutOfDate,
+        ..healthy
+    };
     world.platform.set(&outdated).unwrap();
     let reason = world.denied("s/db", &world.evidence(&Launch::of("s/db")));
     assert!(reason.contains("OutOfDate"), "{reason}");
@@ -253,10 +290,15 @@ fn time_and_tcb_evaluation_never_go_back() {
     };
     world.platform.set(&newer).unwrap();
     let evidence = world.evidence(&Launch::of("s/db"));
-    world.configure_at(NOW + 21 * day, "s/db", &evidence).unwrap();
+    world
+        .configure_at(NOW + 21 * day, "s/db", &evidence)
+        .unwrap();
 
     let reason = world.denied_at(NOW + 21 * day, "s/db", &old);
-    assert!(reason.contains("evaluation data number 1, but 5"), "{reason}");
+    assert!(
+        reason.contains("evaluation data number 1, but 5"),
+        "{reason}"
+    );
 
     let short = Options {
         tcb_evaluation_data_number: 5,
@@ -282,8 +324,14 @@ fn one_domain_cannot_move_the_time_of_another() {
     };
     future.platform.set(&far).unwrap();
     let evidence = future.evidence(&Launch::of("own/db"));
-    world.configure_at(NOW + 21 * 86_400, "own/db", &evidence).unwrap();
-    assert!(world.configure("s/db", &world.evidence(&Launch::of("s/db"))).is_ok());
+    world
+        .configure_at(NOW + 21 * 86_400, "own/db", &evidence)
+        .unwrap();
+    assert!(
+        world
+            .configure("s/db", &world.evidence(&Launch::of("s/db")))
+            .is_ok()
+    );
 }
 
 #[test]
@@ -305,7 +353,10 @@ fn another_owner_neither_reads_nor_updates_nor_learns_that_the_session_exists() 
         there.message.replace("`s`", "*"),
         missing.message.replace("`n`", "*")
     );
-    assert_eq!((there.help, there.stored_hash), (missing.help, missing.stored_hash));
+    assert_eq!(
+        (there.help, there.stored_hash),
+        (missing.help, missing.stored_hash)
+    );
     let text = session_text("s", &world.root());
     let update = world.update(STRANGER, "s", &text).unwrap_err();
     assert_eq!(update.code, ErrorCode::NotFoundOrDenied);
@@ -324,14 +375,21 @@ fn a_reader_who_may_not_update_is_told_which_rule_says_so() {
     assert!(world.read(STRANGER, "open").is_ok());
     let error = world.update(STRANGER, "open", &text).unwrap_err();
     assert_eq!(error.code, ErrorCode::Denied);
-    assert!(error.message.contains("access_policy.update"), "{}", error.message);
+    assert!(
+        error.message.contains("access_policy.update"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]
 fn a_stale_predecessor_is_refused_with_both_hashes() {
     let world = World::with_session("s");
     let first = world.read(OWNER, "s").unwrap().hash;
-    let text = format!("{}\npredecessor: {first}\n", session_text("s", &world.root()));
+    let text = format!(
+        "{}\npredecessor: {first}\n",
+        session_text("s", &world.root())
+    );
     let second = world.update(OWNER, "s", &text).unwrap().hash;
     for bad in [text.clone(), session_text("s", &world.root())] {
         let error = world.update(OWNER, "s", &bad).unwrap_err();
@@ -340,7 +398,11 @@ fn a_stale_predecessor_is_refused_with_both_hashes() {
         assert!(error.message.contains(&second.to_string()));
     }
     let error = world.update(OWNER, "s", &text).unwrap_err();
-    assert!(error.message.contains(&first.to_string()), "{}", error.message);
+    assert!(
+        error.message.contains(&first.to_string()),
+        "{}",
+        error.message
+    );
     assert_eq!(world.read(OWNER, "s").unwrap().hash, second);
 }
 

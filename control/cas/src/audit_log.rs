@@ -270,3 +270,11 @@ pub(crate) fn decode_position(bytes: &[u8]) -> Option<Position> {
         head: Hash(head.try_into().ok()?),
     })
 }
+
+#[cfg(test)]
+impl AuditLog {
+    /// Lets every write fail as on a full disk.
+    pub(crate) fn fill_disk(&mut self) {
+        self.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    }
+}

@@ -337,3 +337,59 @@ fn now() -> u64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bannock_cas_core::session;
+    use bannock_cas_store::{Embedded, SealedStore};
+
+    const ALICE: Hash = Hash([1; 32]);
+
+    fn start(dir: &Path) -> Result<Cas, CannotStart> {
+        let platform = Platform::Insecure;
+        let key = platform.sealing_key(dir).unwrap();
+        let store = SealedStore::open(Embedded::open(dir)?, &key)?;
+        Cas::start(Box::new(store), platform, &dir.join("audit"), false)
+    }
+
+    fn create(cas: &Cas, name: &str) -> Result<Decided<Result<(), ApiError>>, Outage> {
+        let text = format!("name: {name}\nversion: \"0.3\"\n");
+        let decided = cas
+            .decide(|context, view| session::create(context, view, ALICE, name, text.as_bytes()))?;
+        Ok(Decided {
+            answer: decided.answer.map(|_| ()),
+            audit_record: decided.audit_record,
+        })
+    }
+
+    #[test]
+    fn what_cannot_be_logged_is_neither_told_nor_decided_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = start(dir.path()).unwrap();
+        create(&cas, "before").unwrap().answer.unwrap();
+        cas.log.lock().unwrap().fill_disk();
+        assert!(matches!(create(&cas, "first"), Err(Outage::Audit(_))));
+        let commits = cas.store.status().unwrap().commits;
+        assert!(matches!(create(&cas, "second"), Err(Outage::Audit(_))));
+        assert!(cas.store.get(&session_key("second")).unwrap().is_none());
+        assert_eq!(cas.store.status().unwrap().commits, commits);
+    }
+
+    #[test]
+    fn decisions_of_many_at_once_are_all_logged_in_one_chain() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = start(dir.path()).unwrap();
+        let created = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| create(&cas, "contended").unwrap().answer.is_ok()))
+                .collect();
+            let results = threads.into_iter().map(|thread| thread.join().unwrap());
+            results.filter(|created| *created).count()
+        });
+        assert_eq!(created, 1);
+        assert_eq!(cas.audit_of(ALICE).unwrap().records.len(), 4);
+        drop(cas);
+        assert!(start(dir.path()).is_ok());
+    }
+}

@@ -154,7 +154,11 @@ impl World {
         }
     }
 
-    pub(crate) fn configure(&self, id: &str, evidence: &Evidence) -> Result<ServiceConfig, Refused> {
+    pub(crate) fn configure(
+        &self,
+        id: &str,
+        evidence: &Evidence,
+    ) -> Result<ServiceConfig, Refused> {
         self.configure_at(NOW, id, evidence)
     }
 
@@ -223,10 +227,14 @@ impl World {
 
 impl View for World {
     fn record(&self, key: &str) -> Result<Option<Versioned>, ViewFault> {
-        Ok(self.records.borrow().get(key).map(|(version, value)| Versioned {
-            version: *version,
-            value: Zeroizing::new(value.clone()),
-        }))
+        Ok(self
+            .records
+            .borrow()
+            .get(key)
+            .map(|(version, value)| Versioned {
+                version: *version,
+                value: Zeroizing::new(value.clone()),
+            }))
     }
 }
 
@@ -234,7 +242,10 @@ impl View for World {
 fn counting_random(out: &mut [u8]) -> Result<(), EntropyFault> {
     thread_local!(static STATE: Cell<u64> = const { Cell::new(0x9e37_79b9) });
     for byte in out {
-        let next = STATE.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let next = STATE
+            .get()
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         STATE.set(next);
         *byte = next.to_be_bytes()[0];
     }
