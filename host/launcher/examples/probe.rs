@@ -38,9 +38,9 @@ fn facts() {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        // The descriptor that lists them is gone by now.
-        .filter(|fd| fs::symlink_metadata(format!("/dev/fd/{fd}")).is_ok())
         .collect();
+    // The descriptor that listed them is gone by now.
+    descriptors.retain(|fd| fs::symlink_metadata(format!("/dev/fd/{fd}")).is_ok());
     descriptors.sort_unstable();
     println!("descriptors {descriptors:?}");
     println!("pid {}", std::process::id());

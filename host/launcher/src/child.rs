@@ -68,6 +68,7 @@ pub(crate) struct Orders {
 pub(crate) fn become_instance(orders: &Orders) -> ! {
     let (step, error) = match prepare(orders) {
         Ok(Prepared { image, reports }) => {
+            report(reports, Step::Execute, 0);
             // SAFETY: both arrays are NULL-terminated and live in `orders`.
             let error = unsafe {
                 sys::execute(

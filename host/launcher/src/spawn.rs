@@ -53,10 +53,12 @@ pub fn launch(launch: &Launch<'_>) -> Result<Instance, LaunchFault> {
     let mut instance = Instance::new(pid, pidfd, launch.image.measurement());
     drop((child_reports, child_go));
     follow(&reports, &go, pid, launch.caller)?;
-    if instance.has_ended() {
-        return Err(LaunchFault::Died);
+    match inspect::isolation(pid, launch.caller, launch.image) {
+        Ok(isolation) => instance.set_isolation(isolation),
+        // A short program may be over already; it has no isolation left, and nobody to ask for it.
+        Err(_) if instance.has_ended() => {}
+        Err(fault) => return Err(fault),
     }
-    instance.set_isolation(inspect::isolation(pid, launch.caller, launch.image)?);
     Ok(instance)
 }
 
@@ -149,8 +151,12 @@ fn follow(reports: &OwnedFd, go: &OwnedFd, pid: i32, caller: Caller) -> Result<(
     };
     rustix::io::write(go, &[u8::from(mapped)])
         .map_err(LaunchFault::prepare("let the new process go on"))?;
+    let second = next_report(reports)?.ok_or(LaunchFault::Died)?;
+    if parse(second) != (Step::Execute as u8, 0) {
+        return Err(failure(second));
+    }
+    // The pipe closes on execve.
     match next_report(reports)? {
-        // The pipe closes on execve, or by death, which the caller looks for.
         None => Ok(()),
         Some(report) => Err(failure(report)),
     }
