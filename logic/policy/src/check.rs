@@ -144,10 +144,7 @@ impl<'a> Check<'a> {
         }
         let wanted = self.session.security.mode == AttestationMode::Hardware;
         if wanted && service.attestation.is_empty() {
-            let problem = Problem::NoAttestation {
-                name: service.name.to_string(),
-            };
-            self.found.push((path.clone(), problem));
+            self.found.push((path.clone(), Problem::NoAttestation));
         }
         for (index, variant) in service.attestation.iter().enumerate() {
             if let Some(signer) = &variant.signer

@@ -10,7 +10,7 @@
 //! | identify | [`Session`] → [`SessionHash`] over deterministic CBOR | [`Session::hash`] |
 //! | generate | [`Session`] → [`SecretValues`] | [`SecretValues::generate`] |
 //! | expand | [`Session`] + [`SecretValues`] → what one service is given | [`provision()`] |
-//! | decide | [`Session`] + claims → permit or deny, with reasons | [`appraise`], [`may_read`], … |
+//! | decide | [`Session`] + claims → permit or deny, with reasons | [`appraise()`], [`may_read`], … |
 //!
 //! The crate does no I/O, has no clock and no source of randomness: time and randomness are
 //! arguments. Which keys the language knows is data, see [`table`].

@@ -168,8 +168,8 @@ pub enum Problem {
     PathTwice { path: String },
     #[error("this variant accepts any enclave")]
     VariantAcceptsAll,
-    #[error("service `{name}` has no attestation")]
-    NoAttestation { name: String },
+    #[error("this service has no attestation")]
+    NoAttestation,
     #[error("`attestation` and `mrenclaves` say the same thing twice")]
     AttestationTwice,
 }
@@ -216,7 +216,7 @@ impl Problem {
             Self::VariableTwice { .. } => "remove it from one of them: either the session or the host decides".into(),
             Self::PathTwice { .. } => "nested paths are fine, the longest prefix wins; equal ones are ambiguous".into(),
             Self::VariantAcceptsAll => "name `mrenclave` or `signer`".into(),
-            Self::NoAttestation { .. } => "add `attestation` with `mrenclave` or `signer`: nothing could ever run as this service".into(),
+            Self::NoAttestation => "add `attestation` with `mrenclave` or `signer`: nothing could ever run as this service".into(),
             Self::AttestationTwice => "keep `attestation`".into(),
             _ => return None,
         };

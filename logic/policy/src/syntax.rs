@@ -96,19 +96,19 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Node, Vec<Diagnostic>> {
         }
     };
     let mut builder = Builder::default();
-    let mut parser = Parser::new_from_str(text);
-    while let Some(event) = parser.next() {
+    let parser = Parser::new_from_str(text);
+    for event in parser {
         let outcome = match event {
             Ok((event, span)) => builder.event(event, position(&span.start)),
-            Err(error) => Err(at(
+            Err(error) => Err((
                 position(error.marker()),
                 Problem::NotYaml {
                     message: error.info().to_owned(),
                 },
             )),
         };
-        if let Err(fatal) = outcome {
-            builder.found.push(fatal);
+        if let Err((position, problem)) = outcome {
+            builder.found.push(at(position, problem));
             return Err(builder.found);
         }
     }
@@ -137,6 +137,9 @@ fn position(marker: &Marker) -> Position {
     }
 }
 
+/// A problem that ends the parse.
+type Fatal = (Position, Problem);
+
 /// A mapping or list that is still open.
 enum Open {
     List {
@@ -162,17 +165,17 @@ struct Builder {
 
 impl Builder {
     /// Takes one event; an error ends the parse.
-    fn event(&mut self, event: Event<'_>, position: Position) -> Result<(), Diagnostic> {
+    fn event(&mut self, event: Event<'_>, position: Position) -> Result<(), Fatal> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(at(position, Problem::SecondDocument));
+                    return Err((position, Problem::SecondDocument));
                 }
                 Ok(())
             }
-            Event::Alias(_) => Err(at(position, Problem::AnchorOrAlias)),
+            Event::Alias(_) => Err((position, Problem::AnchorOrAlias)),
             Event::Scalar(text, style, anchor, tag) => {
                 self.admit(anchor, tag.is_some(), position)?;
                 let value = match (&*text, style) {
@@ -222,30 +225,30 @@ impl Builder {
         }
     }
 
-    fn admit(&mut self, anchor: usize, tag: bool, position: Position) -> Result<(), Diagnostic> {
+    fn admit(&mut self, anchor: usize, tag: bool, position: Position) -> Result<(), Fatal> {
         self.values += 1;
         if self.values > MAX_VALUES {
-            return Err(at(position, Problem::TooManyValues { limit: MAX_VALUES }));
+            return Err((position, Problem::TooManyValues { limit: MAX_VALUES }));
         }
         if anchor != 0 {
-            return Err(at(position, Problem::AnchorOrAlias));
+            return Err((position, Problem::AnchorOrAlias));
         }
         if tag {
-            return Err(at(position, Problem::Tag));
+            return Err((position, Problem::Tag));
         }
         Ok(())
     }
 
-    fn enter(&mut self, open: Open, position: Position) -> Result<(), Diagnostic> {
+    fn enter(&mut self, open: Open, position: Position) -> Result<(), Fatal> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(at(position, Problem::TooDeep { limit: MAX_DEPTH }));
+            return Err((position, Problem::TooDeep { limit: MAX_DEPTH }));
         }
         self.open.push(open);
         Ok(())
     }
 
     /// Puts a complete value where it belongs.
-    fn close(&mut self, node: Node) -> Result<(), Diagnostic> {
+    fn close(&mut self, node: Node) -> Result<(), Fatal> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
@@ -254,7 +257,7 @@ impl Builder {
             }) => match key.take() {
                 None => match node.value {
                     Value::Text { text } => *key = Some((text, node.position)),
-                    _ => return Err(at(node.position, Problem::KeyNotText)),
+                    _ => return Err((node.position, Problem::KeyNotText)),
                 },
                 Some((name, key_position)) => {
                     if keys.insert(name.clone()) {

@@ -1,4 +1,9 @@
 //! Sessions written to do harm: each is refused, at once and without a panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod common;
 

@@ -1,4 +1,9 @@
 //! The reference in the documentation is the one that the code makes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod common;
 

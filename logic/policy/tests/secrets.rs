@@ -1,4 +1,9 @@
 //! Generated secrets: what they are, what an update keeps, and that certificates are accepted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod common;
 

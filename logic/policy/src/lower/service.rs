@@ -131,10 +131,20 @@ fn attestation(report: &mut Report, fields: &Fields<'_>) -> Vec<Variant> {
                     },
                 );
             }
-            variants
+            let mut lowered: Vec<_> = variants
                 .into_iter()
                 .filter_map(|at| variant(report, at))
-                .collect()
+                .collect();
+            if lowered.is_empty() {
+                // Reported above; without this, missing attestation would be reported as well.
+                lowered.push(Variant {
+                    measurements: Vec::new(),
+                    signer: None,
+                    simulated: None,
+                    isolation: IsolationRule::Full,
+                });
+            }
+            lowered
         }
     }
 }

@@ -1,4 +1,9 @@
 //! Shared by the integration tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
 #![allow(dead_code, reason = "every test program uses a part")]
 
 use std::path::PathBuf;
