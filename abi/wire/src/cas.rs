@@ -26,7 +26,8 @@ pub enum Request {
         /// `SESSION/SERVICE`: selects the comparison, proves nothing.
         #[n(1)]
         config_id: String,
-        /// The evidence.
+        /// The evidence; one with an empty quote where there is no platform, which only a session
+        /// that demands none accepts, in a CAS that was started to allow that.
         #[n(2)]
         evidence: Evidence,
     },

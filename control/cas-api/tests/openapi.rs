@@ -1,5 +1,12 @@
 //! The published OpenAPI document is the one that the types make.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::{fs, path::Path};
 
 #[test]

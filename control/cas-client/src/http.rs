@@ -13,7 +13,7 @@ const MAX_FIELDS: usize = 64;
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub struct Answer {
     pub(crate) status: u16,
     /// It may hold secrets that a session's author wrote into it.
     pub(crate) body: Zeroizing<Vec<u8>>,
@@ -40,8 +40,11 @@ pub(crate) fn exchange(
     Ok(answer)
 }
 
-/// Parses a whole answer.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Answer, ClientFault> {
+/// Parses a whole answer. The bytes are the peer's, and may be any.
+///
+/// # Errors
+/// [`ClientFault::Answer`] when it is not HTTP, or cut off.
+pub fn parse(bytes: &[u8]) -> Result<Answer, ClientFault> {
     let malformed = |what: &str| ClientFault::Answer(what.to_owned());
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);

@@ -9,7 +9,7 @@
 mod attest;
 mod client;
 mod fault;
-mod http;
+pub mod http;
 mod identity;
 mod tls;
 

@@ -1,5 +1,12 @@
 //! Attacks on the decisions, with genuinely signed evidence of a simulated platform.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod world;
 
 use bannock_cas_api::{ErrorCode, Hash};

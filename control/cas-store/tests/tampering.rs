@@ -1,5 +1,12 @@
 //! The host edits the CAS's store: each attack on the real database file, and what is seen.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use bannock_cas_store::{Embedded, SealedStore, SealingKey, Store, StoreFault, Write};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::{fs, path::Path};

@@ -22,7 +22,7 @@ pub(crate) struct Request {
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BadRequest {
+pub enum BadRequest {
     /// It is not HTTP/1.1 as understood here.
     #[error("{0}")]
     Malformed(&'static str),
@@ -39,7 +39,7 @@ pub(crate) enum BadRequest {
 
 /// Start and headers of a request, parsed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     method: String,
     path: String,
     length: usize,
@@ -84,8 +84,11 @@ pub(crate) fn read(connection: &mut Connection) -> Result<Request, BadRequest> {
 
 /// Parses the start of `bytes` as a request's head; nothing while it is incomplete.
 ///
-/// Also gives the number of bytes that the head takes.
-pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadRequest> {
+/// Also gives the number of bytes that the head takes. The bytes are the peer's, and may be any.
+///
+/// # Errors
+/// [`BadRequest`] when it is not HTTP/1.1 as understood here.
+pub fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadRequest> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let used = match request.parse(bytes) {

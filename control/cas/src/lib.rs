@@ -12,7 +12,7 @@
 pub mod audit_log;
 pub mod cas;
 mod connection;
-mod http;
+pub mod http;
 pub mod identity;
 mod instance;
 pub mod log;

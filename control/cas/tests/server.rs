@@ -1,5 +1,12 @@
 //! A real CAS process over real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod world;
 
 use bannock_cas_api::{ErrorCode, Hash, Platform};
