@@ -274,6 +274,14 @@ pub trait FileSystem: Send + Sync {
         Ok(())
     }
 
+    /// Makes the names in a directory durable.
+    ///
+    /// # Errors
+    /// What the file system met.
+    fn sync_directory(&self, _directory: NodeId) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// Value of an extended attribute.
     ///
     /// # Errors

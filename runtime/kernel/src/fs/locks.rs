@@ -35,10 +35,15 @@ pub struct Held {
 }
 
 /// The locks on one file.
-#[derive(Default)]
 pub struct LockTable {
     held: Mutex<Vec<Held>>,
     changed: WaitQueue,
+}
+
+impl Default for LockTable {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl LockTable {

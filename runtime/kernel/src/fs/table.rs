@@ -6,7 +6,7 @@ use bannock_platform::{Errno, sync::Mutex};
 use core::ops::Range;
 
 /// Largest number of descriptors whatever the limits say (Linux `fs.nr_open`).
-pub const MAX_DESCRIPTORS: usize = 1 << 20;
+pub(super) const MAX_DESCRIPTORS: usize = 1 << 20;
 
 #[derive(Clone)]
 struct Slot {

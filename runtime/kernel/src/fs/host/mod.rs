@@ -450,6 +450,12 @@ impl FileSystem for HostFs {
         })
     }
 
+    fn sync_directory(&self, directory: NodeId) -> Result<(), Errno> {
+        let path = self.path_of(directory)?;
+        let fd = Temporary(self.open_host(&path, raw::O_RDONLY | raw::O_DIRECTORY, 0)?);
+        host::file::sync(fd.0, false)
+    }
+
     fn host_place(&self, node: NodeId) -> Option<(HostFd, Vec<u8>)> {
         self.path_of(node).ok().map(|path| (self.root, path.into_vec()))
     }
