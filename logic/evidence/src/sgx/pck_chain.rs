@@ -38,6 +38,12 @@ pub enum PckChainFault {
         /// Certificates found; counting stops at 4.
         found: usize,
     },
+    /// A certificate does not name the next one as its issuer.
+    #[error("certificate {index} names another issuer than the certificate after it")]
+    Unlinked {
+        /// Position in the chain, 0 for the leaf.
+        index: usize,
+    },
     /// The DER inside is not an X.509 certificate.
     #[error("certificate {index} is not an X.509 certificate")]
     Certificate {
@@ -72,11 +78,15 @@ impl PckChain {
                 found: blocks.len(),
             });
         };
+        let leaf = parse_certificate(&parse_pem(leaf, 0)?, 0)?;
+        let intermediate = parse_certificate(&parse_pem(intermediate, 1)?, 1)?;
+        let root = RootCertificate::parse(parse_pem(root, 2)?)?;
+        check_links(&[&leaf, &intermediate, root.certificate()])?;
         Ok(Self {
             pem: pem.to_vec(),
-            leaf: parse_certificate(&parse_pem(leaf, 0)?, 0)?,
-            intermediate: parse_certificate(&parse_pem(intermediate, 1)?, 1)?,
-            root: RootCertificate::parse(parse_pem(root, 2)?)?,
+            leaf,
+            intermediate,
+            root,
         })
     }
 
@@ -174,6 +184,20 @@ fn parse_pem(block: &str, index: usize) -> Result<Vec<u8>, PckChainFault> {
         return Err(fault());
     }
     Ok(der)
+}
+
+/// Whether each certificate names the next one as its issuer, and the last one itself.
+///
+/// The library that verifies signatures asserts this while it checks revocation, so it has to hold
+/// before evidence gets there: a panic is no verdict.
+pub(super) fn check_links(chain: &[&Certificate]) -> Result<(), PckChainFault> {
+    for (index, certificate) in chain.iter().enumerate() {
+        let issuer = chain.get(index + 1).unwrap_or(certificate);
+        if certificate.tbs_certificate().issuer() != issuer.tbs_certificate().subject() {
+            return Err(PckChainFault::Unlinked { index });
+        }
+    }
+    Ok(())
 }
 
 fn parse_certificate(der: &[u8], index: usize) -> Result<Certificate, PckChainFault> {

@@ -1,9 +1,9 @@
 //! Verification of an SGX quote: admits the root, lets `dcap-qvl` check, and types its answer.
 
 use dcap_qvl::{Policy, QuoteClaims, configs::RustCryptoConfig, verify::QuoteVerifier};
-use x509_cert::certificate::TbsCertificate;
+use x509_cert::{Certificate, certificate::TbsCertificate};
 
-use super::{Quote, classify};
+use super::{Quote, classify, pck_chain::check_links};
 use crate::{
     Collateral, PlatformId, Rejection, Tcb, TcbStatus, Tee, TrustAnchors, Verdict,
     rejection::{CertificateRole, Dated},
@@ -34,6 +34,15 @@ pub(crate) fn verify(
         CertificateRole::Root,
         now,
     )?;
+
+    let sgx = collateral.as_sgx();
+    for chain in [
+        &sgx.pck_crl_issuer_chain,
+        &sgx.tcb_info_issuer_chain,
+        &sgx.qe_identity_issuer_chain,
+    ] {
+        check_collateral_chain(chain)?;
+    }
 
     // Debug enclaves are reported in the verdict instead of being refused here: whether one is
     // acceptable is the policy's decision. The quoting enclave itself may never be one.
@@ -69,6 +78,14 @@ pub(crate) fn verify(
         collateral_issued: claims.latest_issue_date,
         quote_version: quote.header.version,
     })
+}
+
+/// Refuses an issuer chain of the collateral whose certificates do not belong together.
+fn check_collateral_chain(pem: &str) -> Result<(), Rejection> {
+    let chain = Certificate::load_pem_chain(pem.as_bytes())
+        .map_err(|error| Rejection::CertificateChain(error.into()))?;
+    check_links(&chain.iter().collect::<Vec<_>>())
+        .map_err(|fault| Rejection::CertificateChain(fault.into()))
 }
 
 fn status(status: dcap_qvl::TcbStatus) -> Result<TcbStatus, Rejection> {
