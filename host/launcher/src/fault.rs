@@ -36,6 +36,12 @@ pub enum LaunchFault {
         /// The caller's user id.
         uid: u32,
     },
+    /// A launcher without privileges was to join another namespace.
+    #[error(
+        "the caller lives in other namespaces than the launcher, which without privileges cannot \
+         join them; run the launcher as root or in the caller's namespaces"
+    )]
+    ForeignNamespace,
     /// A resource for the start could not be had.
     #[error("cannot {what}")]
     Prepare {

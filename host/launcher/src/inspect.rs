@@ -128,6 +128,13 @@ pub fn is_dumpable_for(pid: i32, caller: Caller) -> io::Result<bool> {
     }
 }
 
+/// Whether the namespace behind `fd` is the launcher's own of that `kind` (its name in /proc).
+pub(crate) fn is_own_namespace(fd: BorrowedFd<'_>, kind: &str) -> io::Result<bool> {
+    let own = rustix::fs::stat(format!("/proc/self/ns/{kind}"))?;
+    let other = rustix::fs::fstat(fd)?;
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// Requires that `caller` could move a process of its own into `cgroup`.
 ///
 /// The launcher may be root, for whom the kernel would allow any cgroup: a caller could then leave

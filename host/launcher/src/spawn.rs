@@ -36,7 +36,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Instance, LaunchFault> {
     let (reports, child_reports) = pipe()?;
     let (child_go, go) = pipe()?;
     let mut orders = Orders {
-        namespaces: namespaces(launch),
+        namespaces: namespaces(launch, privileged)?,
         in_user_namespace: false,
         caller: launch.caller,
         stdio: launch.stdio.map(|fd| fd.as_raw_fd()),
@@ -62,16 +62,32 @@ pub fn launch(launch: &Launch<'_>) -> Result<Instance, LaunchFault> {
     Ok(instance)
 }
 
-fn namespaces(launch: &Launch<'_>) -> [Option<(RawFd, i32)>; 4] {
+/// The namespaces that really have to be joined: those that are not the launcher's own.
+fn namespaces(
+    launch: &Launch<'_>,
+    privileged: bool,
+) -> Result<[Option<(RawFd, i32)>; 4], LaunchFault> {
     let chosen = &launch.namespaces;
     // The mount namespace comes last: joining it also changes the root directory.
-    [
-        (chosen.network, libc::CLONE_NEWNET),
-        (chosen.ipc, libc::CLONE_NEWIPC),
-        (chosen.uts, libc::CLONE_NEWUTS),
-        (chosen.mount, libc::CLONE_NEWNS),
+    let mut all = [
+        (chosen.network, "net", libc::CLONE_NEWNET),
+        (chosen.ipc, "ipc", libc::CLONE_NEWIPC),
+        (chosen.uts, "uts", libc::CLONE_NEWUTS),
+        (chosen.mount, "mnt", libc::CLONE_NEWNS),
     ]
-    .map(|(fd, kind)| Some((fd?.as_raw_fd(), kind)))
+    .map(|(fd, name, kind)| Some((fd?, name, kind)));
+    for entry in &mut all {
+        if let Some((fd, name, _)) = entry
+            && inspect::is_own_namespace(*fd, name)
+                .map_err(LaunchFault::prepare("look at a namespace of the caller"))?
+        {
+            *entry = None;
+        }
+    }
+    if !privileged && all.iter().any(Option::is_some) {
+        return Err(LaunchFault::ForeignNamespace);
+    }
+    Ok(all.map(|entry| entry.map(|(fd, _, kind)| (fd.as_raw_fd(), kind))))
 }
 
 /// Makes the process with as many namespaces of its own as the kernel grants.
