@@ -59,12 +59,7 @@ enum LasFault {
 pub(crate) fn run(plan: &Plan<'_>) -> Result<ExitCode, Failure> {
     let image = File::open(plan.image)
         .because(|| format!("cannot open the image `{}`", plan.image.display()))?;
-    let stream = UnixStream::connect(plan.socket)
-        .because(|| format!("cannot reach the LAS at `{}`", plan.socket.display()))
-        .map_err(|error| {
-            Failure::unavailable(error)
-                .help("start it with `bannock las serve`, or name another with --las")
-        })?;
+    let stream = connect(plan.socket)?;
     // From here on the terminal's signals are the instance's, also before it runs.
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
     start(&stream, plan, &image)?;
@@ -82,6 +77,23 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<ExitCode, Failure> {
         }
     });
     wait(&stream)
+}
+
+fn connect(socket: &Path) -> Result<UnixStream, Failure> {
+    UnixStream::connect(socket)
+        .because(|| format!("cannot reach the LAS at `{}`", socket.display()))
+        .map_err(|error| {
+            Failure::unavailable(error)
+                .help("start it with `bannock las serve`, or name another with --las")
+        })
+}
+
+/// Asks the LAS on `socket` what it is.
+pub(crate) fn ask_status(socket: &Path) -> Result<Reply, Failure> {
+    let mut stream = connect(socket)?;
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10)))?;
+    send(&mut stream, &bannock_wire::encode(&Request::Status))?;
+    receive(&stream)
 }
 
 fn start(stream: &UnixStream, plan: &Plan<'_>, image: &File) -> Result<(), Failure> {

@@ -3,6 +3,9 @@
 //! A new one needs its file, a variant in [`Command`] and an arm in [`run`].
 
 mod cas;
+mod las;
+mod platform;
+mod run;
 mod session;
 mod tree;
 
@@ -16,6 +19,14 @@ pub(crate) enum Command {
     /// Start a CAS, attest one, ask it what it is
     #[command(subcommand)]
     Cas(cas::Cas),
+    /// Serve attestation on this machine: start what is measured, quote for it
+    #[command(subcommand)]
+    Las(las::Las),
+    /// Simulate a platform where there is no TEE
+    #[command(subcommand)]
+    Platform(platform::Platform),
+    /// Run a service of a session, or a program without attestation
+    Run(Box<run::Run>),
     /// Check, create, read and update sessions
     #[command(subcommand)]
     Session(session::Session),
@@ -28,6 +39,9 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Cas(cas) => cas::run(cas, output),
+        Command::Las(las) => las::run(las, output),
+        Command::Platform(platform) => platform::run(platform, output),
+        Command::Run(run) => run::run(&run),
         Command::Session(session) => session::run(session, output),
         Command::Tree(tree) => tree::run(tree, output),
     }
