@@ -43,7 +43,10 @@ impl AddressSpace {
             return Ok(());
         }
         let range = self.checked(start, len).map_err(|_| Errno::ENOMEM)?;
-        if matches!(advice, raw::MADV_POPULATE_READ | raw::MADV_POPULATE_WRITE | raw::MADV_WILLNEED) {
+        if matches!(
+            advice,
+            raw::MADV_POPULATE_READ | raw::MADV_POPULATE_WRITE | raw::MADV_WILLNEED
+        ) {
             return self.populate(&range, advice);
         }
         let mut inner = self.lock();
@@ -90,7 +93,10 @@ impl AddressSpace {
     /// The parts of areas within `range`, and whether there is a hole.
     fn look(&self, range: &Range<usize>) -> (Vec<Area>, bool) {
         let inner = self.lock();
-        (inner.map.parts(range.clone()), inner.map.first_hole(range.clone()).is_some())
+        (
+            inner.map.parts(range.clone()),
+            inner.map.first_hole(range.clone()).is_some(),
+        )
     }
 
     /// msync(2).
@@ -114,7 +120,9 @@ impl AddressSpace {
                 return Err(Errno::EBUSY);
             }
             // The page cache is the file: only the host's files have anything to write back.
-            if let Content::File { info, shared: true, .. } = &part.content
+            if let Content::File {
+                info, shared: true, ..
+            } = &part.content
                 && info.backed.is_none()
             {
                 memory::sync(memory::Range::new(part.start, part.len())?, flags)?;
@@ -150,7 +158,9 @@ impl AddressSpace {
     pub fn set_locked(&self, start: usize, len: usize, locked: bool) -> Result<(), Errno> {
         let offset = start % PAGE;
         let len = len.checked_add(offset).ok_or(Errno::EINVAL)?;
-        let range = self.checked(start - offset, len).map_err(|_| Errno::ENOMEM)?;
+        let range = self
+            .checked(start - offset, len)
+            .map_err(|_| Errno::ENOMEM)?;
         let mut inner = self.lock();
         let mut delta = 0;
         for part in inner.map.parts(range.clone()) {
@@ -162,8 +172,14 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         let hole = inner.map.first_hole(range.clone()).is_some();
-        inner.map.change(range, |area| area.attributes.set(Attributes::LOCKED, locked));
-        inner.locked = if locked { inner.locked.saturating_add(delta) } else { inner.locked.saturating_sub(delta) };
+        inner.map.change(range, |area| {
+            area.attributes.set(Attributes::LOCKED, locked)
+        });
+        inner.locked = if locked {
+            inner.locked.saturating_add(delta)
+        } else {
+            inner.locked.saturating_sub(delta)
+        };
         if hole { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
@@ -180,7 +196,9 @@ impl AddressSpace {
         inner.lock_future = future;
         if let Some(locked) = current {
             let everything = self.placement.window.clone();
-            inner.map.change(everything, |area| area.attributes.set(Attributes::LOCKED, locked));
+            inner.map.change(everything, |area| {
+                area.attributes.set(Attributes::LOCKED, locked)
+            });
             inner.locked = if locked { total } else { 0 };
         }
         Ok(())
@@ -191,7 +209,9 @@ impl AddressSpace {
 fn check_advice(area: &Area, advice: u32) -> Result<(), Errno> {
     let locked = area.attributes.contains(Attributes::LOCKED);
     match advice {
-        raw::MADV_DONTNEED | raw::MADV_FREE | raw::MADV_PAGEOUT | raw::MADV_COLD if locked => Err(Errno::EINVAL),
+        raw::MADV_DONTNEED | raw::MADV_FREE | raw::MADV_PAGEOUT | raw::MADV_COLD if locked => {
+            Err(Errno::EINVAL)
+        }
         raw::MADV_FREE | raw::MADV_WIPEONFORK if !area.is_private_anonymous() => Err(Errno::EINVAL),
         raw::MADV_REMOVE if locked || !area.content.is_shared() => Err(Errno::EINVAL),
         // On the host the page cache is writable to the runtime whatever the program may do.

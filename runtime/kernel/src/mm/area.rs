@@ -104,11 +104,22 @@ impl Content {
             (Self::Anonymous, Self::Anonymous) | (Self::Runtime, Self::Runtime) => true,
             (
                 Self::SharedMemory { object: a, offset },
-                Self::SharedMemory { object: b, offset: next },
+                Self::SharedMemory {
+                    object: b,
+                    offset: next,
+                },
             ) => a == b && follows(*offset, *next),
             (
-                Self::File { info: a, offset, shared },
-                Self::File { info: b, offset: next, shared: next_shared },
+                Self::File {
+                    info: a,
+                    offset,
+                    shared,
+                },
+                Self::File {
+                    info: b,
+                    offset: next,
+                    shared: next_shared,
+                },
             ) => Arc::ptr_eq(a, b) && shared == next_shared && follows(*offset, *next),
             _ => false,
         }
@@ -117,7 +128,10 @@ impl Content {
     /// Whether writes are seen by others (`MAP_SHARED`).
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        matches!(self, Self::SharedMemory { .. } | Self::File { shared: true, .. })
+        matches!(
+            self,
+            Self::SharedMemory { .. } | Self::File { shared: true, .. }
+        )
     }
 }
 
@@ -179,7 +193,12 @@ impl Area {
             return None;
         }
         let content = self.content.advanced(start - self.start);
-        Some(Self { start, end, content, ..self.clone() })
+        Some(Self {
+            start,
+            end,
+            content,
+            ..self.clone()
+        })
     }
 
     /// Whether `next` is adjacent and alike, so that both are one area.
@@ -197,7 +216,11 @@ impl Area {
     pub(super) fn split_off(&mut self, address: usize) -> Self {
         debug_assert!(address > self.start && address < self.end && address.is_multiple_of(PAGE));
         let content = self.content.advanced(address - self.start);
-        let upper = Self { start: address, content, ..self.clone() };
+        let upper = Self {
+            start: address,
+            content,
+            ..self.clone()
+        };
         self.end = address;
         upper
     }

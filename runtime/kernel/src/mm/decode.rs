@@ -44,7 +44,13 @@ impl MapArguments {
     /// # Errors
     /// `EINVAL` for what Linux refuses so, `EOPNOTSUPP` for unknown flags with
     /// `MAP_SHARED_VALIDATE`, `ENOMEM` for huge pages, of which there are none.
-    pub fn decode(address: usize, len: usize, protection: u32, flags: u32, offset: usize) -> Result<Self, Errno> {
+    pub fn decode(
+        address: usize,
+        len: usize,
+        protection: u32,
+        flags: u32,
+        offset: usize,
+    ) -> Result<Self, Errno> {
         if !offset.is_multiple_of(PAGE) || len == 0 {
             return Err(Errno::EINVAL);
         }
@@ -58,7 +64,11 @@ impl MapArguments {
         let has = |flag| flags & flag != 0;
         let anonymous = has(raw::MAP_ANONYMOUS);
         if has(raw::MAP_HUGETLB) {
-            return Err(if anonymous { Errno::ENOMEM } else { Errno::EINVAL });
+            return Err(if anonymous {
+                Errno::ENOMEM
+            } else {
+                Errno::EINVAL
+            });
         }
         let place = if has(raw::MAP_FIXED_NOREPLACE) {
             Place::Free(address)
@@ -104,7 +114,10 @@ mod tests {
     #[test]
     fn unknown_flags_are_refused_only_where_validated() {
         assert!(decode(raw::MAP_SHARED | 1 << 30).is_ok());
-        assert_eq!(decode(raw::MAP_SHARED_VALIDATE | 1 << 30), Err(Errno::EOPNOTSUPP));
+        assert_eq!(
+            decode(raw::MAP_SHARED_VALIDATE | 1 << 30),
+            Err(Errno::EOPNOTSUPP)
+        );
     }
 
     #[test]
@@ -115,7 +128,13 @@ mod tests {
 
     #[test]
     fn there_are_no_huge_pages() {
-        assert_eq!(decode(raw::MAP_PRIVATE | raw::MAP_ANONYMOUS | raw::MAP_HUGETLB), Err(Errno::ENOMEM));
-        assert_eq!(decode(raw::MAP_PRIVATE | raw::MAP_HUGETLB), Err(Errno::EINVAL));
+        assert_eq!(
+            decode(raw::MAP_PRIVATE | raw::MAP_ANONYMOUS | raw::MAP_HUGETLB),
+            Err(Errno::ENOMEM)
+        );
+        assert_eq!(
+            decode(raw::MAP_PRIVATE | raw::MAP_HUGETLB),
+            Err(Errno::EINVAL)
+        );
     }
 }

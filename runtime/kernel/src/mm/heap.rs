@@ -22,14 +22,23 @@ impl AddressSpace {
         let now = {
             let mut inner = self.lock();
             let old = inner.heap.end;
-            let moved = if end < inner.heap.start { Err(Errno::EINVAL) } else { self.move_break(&mut inner, end, &mut removed) };
+            let moved = if end < inner.heap.start {
+                Err(Errno::EINVAL)
+            } else {
+                self.move_break(&mut inner, end, &mut removed)
+            };
             if moved.is_ok() { end } else { old }
         };
         drop(removed);
         now
     }
 
-    fn move_break(&self, inner: &mut super::space::Inner, end: usize, removed: &mut Vec<Area>) -> Result<(), Errno> {
+    fn move_break(
+        &self,
+        inner: &mut super::space::Inner,
+        end: usize,
+        removed: &mut Vec<Area>,
+    ) -> Result<(), Errno> {
         let old_top = page_ceil(inner.heap.end).ok_or(Errno::ENOMEM)?;
         let new_top = page_ceil(end).ok_or(Errno::ENOMEM)?;
         if new_top < old_top {
@@ -37,13 +46,21 @@ impl AddressSpace {
         } else if new_top > old_top {
             let growth = old_top..new_top;
             let size = (end - inner.heap.start) as u64;
-            if size > inner.limits.data || !self.placement.admits(&growth) || !inner.map.is_free(growth.clone()) {
+            if size > inner.limits.data
+                || !self.placement.admits(&growth)
+                || !inner.map.is_free(growth.clone())
+            {
                 return Err(Errno::ENOMEM);
             }
             inner.check_growth(&growth)?;
             let protection = Protection::READ | Protection::WRITE;
             let pages = memory::Range::new(growth.start, growth.len())?;
-            memory::map(pages, protection.bits(), Backing::Anonymous { shared: false }, 0)?;
+            memory::map(
+                pages,
+                protection.bits(),
+                Backing::Anonymous { shared: false },
+                0,
+            )?;
             let mut attributes = Attributes::empty();
             if inner.lock_future {
                 attributes.insert(Attributes::LOCKED);

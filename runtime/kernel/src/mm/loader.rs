@@ -117,7 +117,14 @@ impl Plan {
             None => None,
         };
         let plan = elf.load_plan().map_err(LoadFault::Program)?;
-        Ok(Self { program: Image { file: program, plan }, interpreter, stack })
+        Ok(Self {
+            program: Image {
+                file: program,
+                plan,
+            },
+            interpreter,
+            stack,
+        })
     }
 
     /// Maps the program into an empty address space and places its heap.
@@ -166,10 +173,12 @@ impl Image {
         let alignment = size(self.plan.alignment)?.max(PAGE);
         let bias = match self.plan.kind {
             FileKind::Fixed => {
-                space.map(&reservation(Place::Free(span.start), span.len())).map_err(|e| match e {
-                    Errno::EEXIST => Errno::ENOMEM,
-                    other => other,
-                })?;
+                space
+                    .map(&reservation(Place::Free(span.start), span.len()))
+                    .map_err(|e| match e {
+                        Errno::EEXIST => Errno::ENOMEM,
+                        other => other,
+                    })?;
                 0
             }
             FileKind::PositionIndependent => {
@@ -177,7 +186,9 @@ impl Image {
                 let slack = alignment - PAGE;
                 let len = span.len().checked_add(slack).ok_or(Errno::ENOMEM)?;
                 let at = space.map(&reservation(place, len))?;
-                let base = at.checked_next_multiple_of(alignment).ok_or(Errno::ENOMEM)?;
+                let base = at
+                    .checked_next_multiple_of(alignment)
+                    .ok_or(Errno::ENOMEM)?;
                 let reserved = at..at + len;
                 let used = base..base + span.len();
                 for rest in [reserved.start..used.start, used.end..reserved.end] {
@@ -196,7 +207,12 @@ impl Image {
         Ok(bias)
     }
 
-    fn map_segment(&self, space: &AddressSpace, segment: &LoadSegment, bias: usize) -> Result<(), Errno> {
+    fn map_segment(
+        &self,
+        space: &AddressSpace,
+        segment: &LoadSegment,
+        bias: usize,
+    ) -> Result<(), Errno> {
         let mut protection = Protection::empty();
         protection.set(Protection::READ, segment.protection.read);
         protection.set(Protection::WRITE, segment.protection.write);
@@ -218,7 +234,10 @@ impl Image {
             } else {
                 // The last page belongs to the zeroed part too: written first, then protected.
                 let writable = Protection::READ | Protection::WRITE;
-                space.map(&Request { protection: writable, ..request })?;
+                space.map(&Request {
+                    protection: writable,
+                    ..request
+                })?;
                 zero(&tail)?;
                 space.protect(pages.start, request.len, protection)?;
             }
@@ -226,7 +245,10 @@ impl Image {
         let zeroes = moved(&segment.zero_pages, bias)?;
         if !zeroes.is_empty() {
             let request = Request::anonymous(Place::Fixed(zeroes.start), zeroes.len());
-            space.map(&Request { protection, ..request })?;
+            space.map(&Request {
+                protection,
+                ..request
+            })?;
         }
         Ok(())
     }
@@ -235,7 +257,11 @@ impl Image {
 /// Address space without access, for segments to be mapped into.
 const fn reservation(place: Place, len: usize) -> Request<'static> {
     let request = Request::anonymous(place, len);
-    Request { protection: Protection::empty(), attributes: Attributes::NO_RESERVE, ..request }
+    Request {
+        protection: Protection::empty(),
+        attributes: Attributes::NO_RESERVE,
+        ..request
+    }
 }
 
 fn zero(range: &Range<usize>) -> Result<(), Errno> {
@@ -247,7 +273,13 @@ fn zero(range: &Range<usize>) -> Result<(), Errno> {
 
 fn headers(file: &ProgramFile, fault: fn(ElfFault) -> LoadFault) -> Result<Elf, LoadFault> {
     let head = file.len().min(FileHeader::LEN as u64);
-    let head = read(file, FileRange { offset: 0, len: head })?;
+    let head = read(
+        file,
+        FileRange {
+            offset: 0,
+            len: head,
+        },
+    )?;
     let header = FileHeader::parse(&head, file.len()).map_err(fault)?;
     let table = read(file, header.table)?;
     Elf::from_table(header, &table, file.len()).map_err(fault)
@@ -256,7 +288,8 @@ fn headers(file: &ProgramFile, fault: fn(ElfFault) -> LoadFault) -> Result<Elf, 
 /// Reads bytes whose number the parser has bounded.
 fn read(file: &ProgramFile, range: FileRange) -> Result<Vec<u8>, LoadFault> {
     let mut bytes = alloc::vec![0; size(range.len).map_err(LoadFault::Map)?];
-    file.read_at(range.offset, &mut bytes).map_err(LoadFault::Map)?;
+    file.read_at(range.offset, &mut bytes)
+        .map_err(LoadFault::Map)?;
     Ok(bytes)
 }
 

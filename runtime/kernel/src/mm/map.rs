@@ -52,13 +52,17 @@ impl AreaMap {
     pub fn overlapping(&self, range: Range<usize>) -> impl Iterator<Item = &Area> {
         let first = self.at(range.start).map_or(range.start, |area| area.start);
         // A reversed range would be refused by the tree with a panic.
-        self.areas.range(first..range.end.max(first)).map(|(_, area)| area)
+        self.areas
+            .range(first..range.end.max(first))
+            .map(|(_, area)| area)
     }
 
     /// The parts of areas that lie within `range`, in order.
     #[must_use]
     pub fn parts(&self, range: Range<usize>) -> Vec<Area> {
-        self.overlapping(range.clone()).filter_map(|area| area.clipped(&range)).collect()
+        self.overlapping(range.clone())
+            .filter_map(|area| area.clipped(&range))
+            .collect()
     }
 
     /// Whether nothing is in `range`.
@@ -113,8 +117,15 @@ impl AreaMap {
     fn extract(&mut self, range: Range<usize>) -> Vec<Area> {
         self.split(range.start);
         self.split(range.end);
-        let starts: Vec<usize> = self.areas.range(range.start..range.end.max(range.start)).map(|(&s, _)| s).collect();
-        let taken: Vec<Area> = starts.iter().filter_map(|start| self.areas.remove(start)).collect();
+        let starts: Vec<usize> = self
+            .areas
+            .range(range.start..range.end.max(range.start))
+            .map(|(&s, _)| s)
+            .collect();
+        let taken: Vec<Area> = starts
+            .iter()
+            .filter_map(|start| self.areas.remove(start))
+            .collect();
         self.total -= taken.iter().map(Area::len).sum::<usize>();
         taken
     }
@@ -139,26 +150,44 @@ impl AreaMap {
     /// The highest free range of `len` bytes within `window` that avoids `barred`, which is not
     /// in the map.
     #[must_use]
-    pub fn find_down(&mut self, len: usize, window: Range<usize>, barred: &Range<usize>) -> Option<usize> {
+    pub fn find_down(
+        &mut self,
+        len: usize,
+        window: Range<usize>,
+        barred: &Range<usize>,
+    ) -> Option<usize> {
         let known = self.search.window == (window.start, window.end);
         if known && len > self.search.skipped {
             let mut skipped = self.search.skipped;
             let gaps = self.gaps_down(window.start..self.search.from, barred);
             if let Some(found) = descend(gaps, len, &mut skipped) {
-                self.search = Search { from: found, skipped, ..self.search };
+                self.search = Search {
+                    from: found,
+                    skipped,
+                    ..self.search
+                };
                 return Some(found);
             }
         }
         // From the top again: also where an address found before was not used after all.
         let mut skipped = 0;
         let found = descend(self.gaps_down(window.clone(), barred), len, &mut skipped)?;
-        self.search = Search { window: (window.start, window.end), from: found, skipped };
+        self.search = Search {
+            window: (window.start, window.end),
+            from: found,
+            skipped,
+        };
         Some(found)
     }
 
     /// The lowest free range of `len` bytes within `window` that avoids `barred`.
     #[must_use]
-    pub fn find_up(&self, len: usize, window: Range<usize>, barred: &Range<usize>) -> Option<usize> {
+    pub fn find_up(
+        &self,
+        len: usize,
+        window: Range<usize>,
+        barred: &Range<usize>,
+    ) -> Option<usize> {
         let mut at = window.start;
         loop {
             let end = at.checked_add(len).filter(|end| *end <= window.end)?;
@@ -173,8 +202,17 @@ impl AreaMap {
     }
 
     /// The free ranges within `window`, from the highest to the lowest.
-    fn gaps_down<'a>(&'a self, window: Range<usize>, barred: &'a Range<usize>) -> impl Iterator<Item = Range<usize>> + 'a {
-        let mut used = self.areas.range(..window.end).rev().map(|(_, area)| area.range()).peekable();
+    fn gaps_down<'a>(
+        &'a self,
+        window: Range<usize>,
+        barred: &'a Range<usize>,
+    ) -> impl Iterator<Item = Range<usize>> + 'a {
+        let mut used = self
+            .areas
+            .range(..window.end)
+            .rev()
+            .map(|(_, area)| area.range())
+            .peekable();
         let mut barred = Some(barred.clone()).filter(|b| b.start < window.end && b.start < b.end);
         let mut top = window.end;
         core::iter::from_fn(move || {
@@ -199,15 +237,27 @@ impl AreaMap {
         if range.end <= self.search.from {
             return;
         }
-        let below = self.areas.range(..range.start).next_back().map_or(0, |(_, area)| area.end);
-        let above = self.areas.range(range.end..).next().map_or(usize::MAX, |(&start, _)| start);
+        let below = self
+            .areas
+            .range(..range.start)
+            .next_back()
+            .map_or(0, |(_, area)| area.end);
+        let above = self
+            .areas
+            .range(range.end..)
+            .next()
+            .map_or(usize::MAX, |(&start, _)| start);
         let gap = below.max(self.search.window.0)..above.min(self.search.window.1);
         self.search.skipped = self.search.skipped.max(gap.len());
     }
 }
 
 /// The top of the first gap of at least `len` bytes; `skipped` becomes the longest one passed.
-fn descend(gaps: impl Iterator<Item = Range<usize>>, len: usize, skipped: &mut usize) -> Option<usize> {
+fn descend(
+    gaps: impl Iterator<Item = Range<usize>>,
+    len: usize,
+    skipped: &mut usize,
+) -> Option<usize> {
     for gap in gaps {
         if gap.len() >= len {
             // What is left of this gap lies below the address found, where the search goes on.

@@ -43,7 +43,9 @@ type Page = (Protection, Option<(u64, u64)>);
 
 fn page_of(area: &Area, address: usize) -> Page {
     let shared = match &area.content {
-        Content::SharedMemory { object, offset } => Some((*object, offset + (address - area.start) as u64)),
+        Content::SharedMemory { object, offset } => {
+            Some((*object, offset + (address - area.start) as u64))
+        }
         _ => None,
     };
     (area.protection, shared)
@@ -53,7 +55,10 @@ fn as_pages(map: &AreaMap) -> BTreeMap<usize, Page> {
     let mut pages = BTreeMap::new();
     for area in map.iter() {
         for address in area.range().step_by(PAGE) {
-            assert!(pages.insert(address, page_of(area, address)).is_none(), "areas overlap");
+            assert!(
+                pages.insert(address, page_of(area, address)).is_none(),
+                "areas overlap"
+            );
         }
     }
     pages
@@ -64,7 +69,10 @@ fn check(map: &AreaMap, model: &BTreeMap<usize, Page>) {
     assert_eq!(map.total(), model.len() * PAGE);
     let areas: Vec<&Area> = map.iter().collect();
     for pair in areas.windows(2) {
-        assert!(!pair[0].continues_in(pair[1]), "adjacent areas that are alike were not joined");
+        assert!(
+            !pair[0].continues_in(pair[1]),
+            "adjacent areas that are alike were not joined"
+        );
     }
 }
 
@@ -119,7 +127,8 @@ fn the_highest_free_range_is_found() {
         for _ in 0..80 {
             if random.below(3) == 0 {
                 let from = random.below(PAGES);
-                let range = BASE + from * PAGE..BASE + (from + 1 + random.below(PAGES - from)) * PAGE;
+                let range =
+                    BASE + from * PAGE..BASE + (from + 1 + random.below(PAGES - from)) * PAGE;
                 drop(map.take(range));
                 continue;
             }
@@ -127,7 +136,8 @@ fn the_highest_free_range_is_found() {
             let free = map.clone();
             let fits = |start: &usize| {
                 let range = *start..*start + len;
-                free.is_free(range.clone()) && (range.end <= barred.start || range.start >= barred.end)
+                free.is_free(range.clone())
+                    && (range.end <= barred.start || range.start >= barred.end)
             };
             let starts = (window.start..window.end - len + PAGE).step_by(PAGE);
             let expected = (starts.clone().rev().find(fits), starts.clone().find(fits));
@@ -153,9 +163,16 @@ fn the_highest_free_range_is_found() {
 fn holes_are_found() {
     let mut map = AreaMap::new();
     map.insert(area(BASE..BASE + PAGE, Protection::READ, None));
-    map.insert(area(BASE + 2 * PAGE..BASE + 3 * PAGE, Protection::READ, None));
+    map.insert(area(
+        BASE + 2 * PAGE..BASE + 3 * PAGE,
+        Protection::READ,
+        None,
+    ));
     assert_eq!(map.first_hole(BASE..BASE + PAGE), None);
     assert_eq!(map.first_hole(BASE..BASE + 3 * PAGE), Some(BASE + PAGE));
-    assert_eq!(map.first_hole(BASE + 2 * PAGE..BASE + 4 * PAGE), Some(BASE + 3 * PAGE));
+    assert_eq!(
+        map.first_hole(BASE + 2 * PAGE..BASE + 4 * PAGE),
+        Some(BASE + 3 * PAGE)
+    );
     assert_eq!(map.first_hole(BASE - PAGE..BASE + PAGE), Some(BASE - PAGE));
 }

@@ -64,7 +64,22 @@ impl Placement {
         let stack = self.stack_top.saturating_sub(STACK_ROOM)..self.stack_top;
         if stack.start < layout.kernel_end && stack.end > layout.kernel_start {
             self.stack_top = layout.kernel_start;
-            self.mapping_top = self.mapping_top.min(layout.kernel_start.saturating_sub(STACK_ROOM));
+            self.mapping_top = self
+                .mapping_top
+                .min(layout.kernel_start.saturating_sub(STACK_ROOM));
+        }
+    }
+
+    /// No addresses at all: nothing can be mapped.
+    #[must_use]
+    pub const fn nowhere() -> Self {
+        Self {
+            window: 0..0,
+            barred: 0..0,
+            mapping_top: 0,
+            stack_top: 0,
+            program_base: 0,
+            heap_gap: 0,
         }
     }
 

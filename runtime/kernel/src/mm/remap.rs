@@ -41,8 +41,11 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let old_len = page_ceil(old_len).ok_or(Errno::EINVAL)?;
-        let new_len = page_ceil(new_len).filter(|len| *len > 0).ok_or(Errno::EINVAL)?;
-        if !old.is_multiple_of(PAGE) || (flags.contains(RemapFlags::KEEP_OLD) && old_len != new_len) {
+        let new_len = page_ceil(new_len)
+            .filter(|len| *len > 0)
+            .ok_or(Errno::EINVAL)?;
+        if !old.is_multiple_of(PAGE) || (flags.contains(RemapFlags::KEEP_OLD) && old_len != new_len)
+        {
             return Err(Errno::EINVAL);
         }
         let from = self.checked(old, old_len).map_err(|_| Errno::EFAULT)?;
@@ -86,7 +89,11 @@ impl AddressSpace {
             check_backed(&area, new_len)?;
             let (pages, grown) = (pages(from)?, memory::Range::new(from.start, new_len)?);
             if memory::resize(pages, grown).is_ok() {
-                let tail = Area { start: from.start, end: growth.end, ..area };
+                let tail = Area {
+                    start: from.start,
+                    end: growth.end,
+                    ..area
+                };
                 inner.account(&tail, growth.len());
                 inner.map.insert(tail.clipped(&growth).ok_or(Errno::EIO)?);
                 return Ok(from.start);
@@ -130,10 +137,12 @@ impl AddressSpace {
         } else {
             Place::Hint(new)
         };
-        let to = self.place(inner, place, new_len).map_err(|e| match (e, place) {
-            (Errno::ENOMEM | Errno::EPERM, Place::Fixed(_)) => Errno::EINVAL,
-            (other, _) => other,
-        })?;
+        let to = self
+            .place(inner, place, new_len)
+            .map_err(|e| match (e, place) {
+                (Errno::ENOMEM | Errno::EPERM, Place::Fixed(_)) => Errno::EINVAL,
+                (other, _) => other,
+            })?;
         let keep = duplicate || flags.contains(RemapFlags::KEEP_OLD);
         if keep || new_len > from.len() {
             inner.check_growth(&to)?;
@@ -150,7 +159,11 @@ impl AddressSpace {
             // A mapping that shrinks loses its tail here or on the host: it is the same.
             memory::move_pages(pages(from)?, target, flags.contains(RemapFlags::KEEP_OLD))?;
         }
-        let moved = Area { start: to.start, end: to.end, ..area.clone() };
+        let moved = Area {
+            start: to.start,
+            end: to.end,
+            ..area.clone()
+        };
         if !keep {
             let mut old = inner.map.take(from.clone());
             inner.forget_locked(&old);
@@ -173,16 +186,23 @@ impl Inner {
 
 /// The part of one area that `range` is; what spans several areas does not move (mremap(2)).
 fn movable(inner: &Inner, range: &Range<usize>) -> Result<Area, Errno> {
-    let area = inner.map.at(range.start).filter(|a| a.end >= range.end && !a.is_runtime());
+    let area = inner
+        .map
+        .at(range.start)
+        .filter(|a| a.end >= range.end && !a.is_runtime());
     area.and_then(|a| a.clipped(range)).ok_or(Errno::EFAULT)
 }
 
 /// Checks that a file's mapping of `len` bytes stays within what the page cache has of it.
 fn check_backed(area: &Area, len: usize) -> Result<(), Errno> {
-    let Content::File { info, offset, .. } = &area.content else { return Ok(()) };
+    let Content::File { info, offset, .. } = &area.content else {
+        return Ok(());
+    };
     let past_end = area.attributes.contains(Attributes::PAST_END);
     match info.backed {
-        Some(backed) if !past_end && offset.saturating_add(len as u64) > backed => Err(Errno::ENOMEM),
+        Some(backed) if !past_end && offset.saturating_add(len as u64) > backed => {
+            Err(Errno::ENOMEM)
+        }
         _ => Ok(()),
     }
 }

@@ -24,14 +24,20 @@ impl AddressSpace {
     #[must_use]
     pub fn usage(&self) -> Usage {
         let inner = self.lock();
-        let mut usage = Usage { size: inner.map.total(), locked: inner.locked, ..Usage::default() };
+        let mut usage = Usage {
+            size: inner.map.total(),
+            locked: inner.locked,
+            ..Usage::default()
+        };
         for area in inner.map.iter() {
             let writable = area.protection.contains(Protection::WRITE);
             if area.name == "[stack]" {
                 usage.stack += area.len();
             } else if writable && !area.content.is_shared() {
                 usage.data += area.len();
-            } else if area.protection.contains(Protection::EXEC) && matches!(area.content, Content::File { .. }) {
+            } else if area.protection.contains(Protection::EXEC)
+                && matches!(area.content, Content::File { .. })
+            {
                 usage.code += area.len();
             }
         }
@@ -51,14 +57,26 @@ impl AddressSpace {
 }
 
 fn render_area(area: &Area, into: &mut Vec<u8>) {
-    let may = |what, letter| if area.protection.contains(what) { letter } else { '-' };
+    let may = |what, letter| {
+        if area.protection.contains(what) {
+            letter
+        } else {
+            '-'
+        }
+    };
     let nothing: &[u8] = &[];
     let (offset, (major, minor), inode, path) = match &area.content {
         Content::File { info, offset, .. } => (*offset, info.device, info.inode, &*info.path),
-        Content::SharedMemory { object, offset } => (*offset, (0, 1), *object, b"/dev/zero (deleted)".as_slice()),
+        Content::SharedMemory { object, offset } => {
+            (*offset, (0, 1), *object, b"/dev/zero (deleted)".as_slice())
+        }
         Content::Anonymous | Content::Runtime => (0, (0, 0), 0, nothing),
     };
-    let name = if path.is_empty() { area.name.as_bytes() } else { path };
+    let name = if path.is_empty() {
+        area.name.as_bytes()
+    } else {
+        path
+    };
     let mut line: String = format!(
         "{:08x}-{:08x} {}{}{}{} {offset:08x} {major:02x}:{minor:02x} {inode} ",
         area.start,

@@ -8,7 +8,7 @@ use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{
     CodeMapping, Errno, FileBytes, PAGE,
     memory::{self, Backing},
-    page_ceil, page_floor, platform,
+    page_ceil, platform,
     sync::{Mutex, MutexGuard},
 };
 use core::ops::Range;
@@ -27,7 +27,11 @@ pub struct MemoryLimits {
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { address_space: u64::MAX, data: u64::MAX, locked: u64::MAX }
+        Self {
+            address_space: u64::MAX,
+            data: u64::MAX,
+            locked: u64::MAX,
+        }
     }
 }
 
@@ -126,7 +130,11 @@ impl AddressSpace {
     }
 
     fn with(placement: Placement, inner: Inner) -> Arc<Self> {
-        Arc::new(Self { placement, inner: Mutex::new(inner), code: Mutex::new(()) })
+        Arc::new(Self {
+            placement,
+            inner: Mutex::new(inner),
+            code: Mutex::new(()),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -142,7 +150,11 @@ impl AddressSpace {
     /// the host's copy of the pages agree: the host process is to be made within.
     pub fn fork_with<R>(&self, make: impl FnOnce(Arc<Self>) -> R) -> R {
         let inner = self.lock();
-        let mut child = Inner { locked: 0, lock_future: false, ..inner.clone() };
+        let mut child = Inner {
+            locked: 0,
+            lock_future: false,
+            ..inner.clone()
+        };
         let everything = self.placement.window.clone();
         let gone: Vec<Range<usize>> = child
             .map
@@ -155,7 +167,9 @@ impl AddressSpace {
             dropped.append(&mut child.map.take(range));
         }
         // Locks are not inherited (mlock(2)).
-        child.map.change(everything, |area| area.attributes.remove(Attributes::LOCKED));
+        child.map.change(everything, |area| {
+            area.attributes.remove(Attributes::LOCKED)
+        });
         let result = make(Self::with(self.placement.clone(), child));
         drop(inner);
         drop(dropped);
@@ -201,7 +215,12 @@ impl AddressSpace {
     }
 
     /// Picks the addresses of a mapping.
-    pub(super) fn place(&self, inner: &mut Inner, place: Place, len: usize) -> Result<Range<usize>, Errno> {
+    pub(super) fn place(
+        &self,
+        inner: &mut Inner,
+        place: Place,
+        len: usize,
+    ) -> Result<Range<usize>, Errno> {
         let at = |start: usize| Ok(start..start.checked_add(len).ok_or(Errno::ENOMEM)?);
         match place {
             Place::Fixed(start) | Place::Free(start) => {
@@ -296,7 +315,11 @@ impl AddressSpace {
         }
         let len = page_ceil(len).ok_or(Errno::ENOMEM)?;
         let range = start..start.checked_add(len).ok_or(Errno::ENOMEM)?;
-        if self.placement.admits(&range) { Ok(range) } else { Err(Errno::ENOMEM) }
+        if self.placement.admits(&range) {
+            Ok(range)
+        } else {
+            Err(Errno::ENOMEM)
+        }
     }
 
     /// Reserves `len` bytes within `near` for the runtime, out of the program's reach.
@@ -304,7 +327,8 @@ impl AddressSpace {
     /// Nothing is mapped there yet; the caller, a platform that places trampolines, does that.
     pub fn reserve_near(&self, near: Range<usize>, len: usize) -> Option<Range<usize>> {
         let len = page_ceil(len)?;
-        let window = near.start.max(self.placement.window.start)..near.end.min(self.placement.window.end);
+        let window =
+            near.start.max(self.placement.window.start)..near.end.min(self.placement.window.end);
         let mut inner = self.lock();
         let start = inner.map.find_up(len, window, &self.placement.barred)?;
         let range = start..start.checked_add(len)?;
@@ -332,24 +356,41 @@ impl AddressSpace {
     /// there: such a fault is `SIGBUS`, although the host reports `SIGSEGV`.
     #[must_use]
     pub fn is_past_end(&self, address: usize) -> bool {
-        self.lock().map.at(address).is_some_and(|area| area.attributes.contains(Attributes::PAST_END))
+        self.lock()
+            .map
+            .at(address)
+            .is_some_and(|area| area.attributes.contains(Attributes::PAST_END))
     }
 
     /// Whether something of the program's is mapped at `address`; tells `SEGV_ACCERR` from
     /// `SEGV_MAPERR`.
     #[must_use]
     pub fn is_mapped(&self, address: usize) -> bool {
-        self.lock().map.at(address).is_some_and(|area| !area.is_runtime())
+        self.lock()
+            .map
+            .at(address)
+            .is_some_and(|area| !area.is_runtime())
     }
 
     /// Has system calls redirected in a file that was just mapped executable.
     fn redirect_new(&self, range: &Range<usize>, request: &Request<'_>) {
-        let Source::File(file, offset) = request.source else { return };
+        let Source::File(file, offset) = request.source else {
+            return;
+        };
         let Some(key) = file.key() else { return };
         let within = file.len().saturating_sub(offset);
-        let len = range.len().min(usize::try_from(within).unwrap_or(usize::MAX));
+        let len = range
+            .len()
+            .min(usize::try_from(within).unwrap_or(usize::MAX));
         if len > 0 {
-            self.redirect(range.start, len, offset, request.protection.bits(), key, file);
+            self.redirect(
+                range.start,
+                len,
+                offset,
+                request.protection.bits(),
+                key,
+                file,
+            );
         }
     }
 
@@ -357,17 +398,48 @@ impl AddressSpace {
     ///
     /// The file may be closed by now, so it is read where it is mapped.
     fn redirect_mapped(&self, part: &Area) {
-        let Content::File { info, offset, shared: false } = &part.content else { return };
+        let Content::File {
+            info,
+            offset,
+            shared: false,
+        } = &part.content
+        else {
+            return;
+        };
         let Some(key) = info.key else { return };
         let file = MappedBytes { space: self, key };
-        self.redirect(part.start, part.len(), *offset, part.protection.bits(), key, &file);
+        self.redirect(
+            part.start,
+            part.len(),
+            *offset,
+            part.protection.bits(),
+            key,
+            &file,
+        );
     }
 
     /// Has the platform redirect the system calls of one mapping.
-    fn redirect(&self, address: usize, len: usize, file_offset: u64, protection: u32, key: u128, file: &dyn FileBytes) {
-        let reserve = |near: Range<usize>, len| self.reserve_near(near, len).map(|range| range.start);
+    fn redirect(
+        &self,
+        address: usize,
+        len: usize,
+        file_offset: u64,
+        protection: u32,
+        key: u128,
+        file: &dyn FileBytes,
+    ) {
+        let reserve =
+            |near: Range<usize>, len| self.reserve_near(near, len).map(|range| range.start);
         let reserve = &reserve;
-        platform().code_mapped(&CodeMapping { address, len, file_offset, protection, key, file, reserve });
+        platform().code_mapped(&CodeMapping {
+            address,
+            len,
+            file_offset,
+            protection,
+            key,
+            file,
+            reserve,
+        });
     }
 }
 
@@ -386,25 +458,41 @@ impl MappedBytes<'_> {
             !area.attributes.intersects(changed) && area.protection.contains(Protection::READ)
         };
         let place = |area: &Area| match &area.content {
-            Content::File { info, offset, shared: false } if info.key == Some(self.key) => {
-                Some((*offset, area.start, area.len()))
-            }
+            Content::File {
+                info,
+                offset,
+                shared: false,
+            } if info.key == Some(self.key) => Some((*offset, area.start, area.len())),
             _ => None,
         };
-        inner.map.iter().filter(pristine).filter_map(place).collect()
+        inner
+            .map
+            .iter()
+            .filter(pristine)
+            .filter_map(place)
+            .collect()
     }
 }
 
 impl FileBytes for MappedBytes<'_> {
     fn len(&self) -> u64 {
-        self.areas().iter().map(|(offset, _, len)| offset.saturating_add(*len as u64)).max().unwrap_or(0)
+        self.areas()
+            .iter()
+            .map(|(offset, _, len)| offset.saturating_add(*len as u64))
+            .max()
+            .unwrap_or(0)
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Errno> {
         let wanted = into.len() as u64;
         for (from, address, len) in self.areas() {
-            let Some(skip) = offset.checked_sub(from) else { continue };
-            if skip.checked_add(wanted).is_some_and(|end| end <= len as u64) {
+            let Some(skip) = offset.checked_sub(from) else {
+                continue;
+            };
+            if skip
+                .checked_add(wanted)
+                .is_some_and(|end| end <= len as u64)
+            {
                 let at = address + skip as usize;
                 let slice = bannock_platform::user::UserSlice::new(at, into.len())?;
                 return slice.read(into).map_err(|_| Errno::EIO);
@@ -421,7 +509,11 @@ struct Piece {
 }
 
 /// How the host is to map `range` for `request`: one piece, or two where the file ends in between.
-fn pieces(range: &Range<usize>, request: &Request<'_>, next_object: &mut u64) -> Result<Vec<Piece>, Errno> {
+fn pieces(
+    range: &Range<usize>,
+    request: &Request<'_>,
+    next_object: &mut u64,
+) -> Result<Vec<Piece>, Errno> {
     let area = |range: Range<usize>, limit, content, attributes| Area {
         start: range.start,
         end: range.end,
@@ -440,41 +532,70 @@ fn pieces(range: &Range<usize>, request: &Request<'_>, next_object: &mut u64) ->
             } else {
                 Content::Anonymous
             };
-            let backing = Some(Backing::Anonymous { shared: request.shared });
-            let area = area(range.clone(), Protection::all(), content, Attributes::empty());
+            let backing = Some(Backing::Anonymous {
+                shared: request.shared,
+            });
+            let area = area(
+                range.clone(),
+                Protection::all(),
+                content,
+                Attributes::empty(),
+            );
             return Ok(alloc::vec![Piece { area, backing }]);
         }
         Source::File(file, offset) => (file, offset),
     };
     let writable = request.protection.contains(Protection::WRITE);
-    let backed = file.backed().map(|end| page_floor(usize::try_from(end).unwrap_or(usize::MAX)) as u64);
+    // Asked even where no byte is shown: it is the file that knows whether it may be mapped.
+    let mapped = file.mapped(offset, range.len(), request.shared, writable)?;
+    let backed = mapped.backed.map(|end| end & !(PAGE as u64 - 1));
     let within = backed.map_or(u64::MAX, |end| end.saturating_sub(offset));
-    let first = range.len().min(usize::try_from(within).unwrap_or(usize::MAX));
+    let first = range
+        .len()
+        .min(usize::try_from(within).unwrap_or(usize::MAX));
     let mut limit = Protection::all();
     if request.shared && !file.is_writable() {
         limit.remove(Protection::WRITE);
     }
+    let (device, inode) = file.identity();
     let info = Arc::new(FileInfo {
-        pin: file.pin(),
+        pin: mapped.pin,
         key: file.key(),
         path: file.shown_path(),
-        device: file.device(),
-        inode: file.inode(),
+        device,
+        inode,
         backed,
     });
-    let content = |offset| Content::File { info: Arc::clone(&info), offset, shared: request.shared };
-    let history = if writable && !request.shared { Attributes::WAS_WRITABLE } else { Attributes::empty() };
+    let content = |offset| Content::File {
+        info: Arc::clone(&info),
+        offset,
+        shared: request.shared,
+    };
+    let history = if writable && !request.shared {
+        Attributes::WAS_WRITABLE
+    } else {
+        Attributes::empty()
+    };
     let middle = range.start + first;
     let mut pieces = Vec::new();
-    // Also where no byte is shown: it is the file that knows whether it may be mapped.
-    let backing = file.backing(offset, first, request.shared, writable)?;
     if first > 0 {
         let area = area(range.start..middle, limit, content(offset), history);
-        pieces.push(Piece { area, backing: Some(backing) });
+        pieces.push(Piece {
+            area,
+            backing: Some(mapped.backing),
+        });
     }
     if middle < range.end {
-        let area = area(middle..range.end, limit, content(offset + first as u64), history | Attributes::PAST_END);
-        pieces.push(Piece { area, backing: None });
+        let area = area(
+            middle..range.end,
+            limit,
+            content(offset + first as u64),
+            history | Attributes::PAST_END,
+        );
+        pieces.push(Piece {
+            area,
+            backing: None,
+        });
     }
     Ok(pieces)
 }
@@ -484,11 +605,20 @@ impl Inner {
     pub(super) fn check_growth(&self, range: &Range<usize>) -> Result<(), Errno> {
         let replaced: usize = self.map.parts(range.clone()).iter().map(Area::len).sum();
         let total = (self.map.total() - replaced).saturating_add(range.len());
-        if total as u64 > self.limits.address_space { Err(Errno::ENOMEM) } else { Ok(()) }
+        if total as u64 > self.limits.address_space {
+            Err(Errno::ENOMEM)
+        } else {
+            Ok(())
+        }
     }
 
     /// Maps the pieces on the host and records them; returns what they replaced.
-    fn install(&mut self, range: &Range<usize>, request: &Request<'_>, pieces: Vec<Piece>) -> Result<Vec<Area>, Errno> {
+    fn install(
+        &mut self,
+        range: &Range<usize>,
+        request: &Request<'_>,
+        pieces: Vec<Piece>,
+    ) -> Result<Vec<Area>, Errno> {
         let mut flags = 0;
         if request.attributes.contains(Attributes::NO_RESERVE) {
             flags |= raw::MAP_NORESERVE;
@@ -521,9 +651,16 @@ impl Inner {
     }
 
     /// Unmaps the program's pages in `range` and appends what they were to `removed`.
-    pub(super) fn remove(&mut self, range: &Range<usize>, removed: &mut Vec<Area>) -> Result<(), Errno> {
+    pub(super) fn remove(
+        &mut self,
+        range: &Range<usize>,
+        removed: &mut Vec<Area>,
+    ) -> Result<(), Errno> {
         let kept = self.map.parts(range.clone());
-        let mut kept = kept.iter().filter(|area| area.is_runtime()).map(Area::range);
+        let mut kept = kept
+            .iter()
+            .filter(|area| area.is_runtime())
+            .map(Area::range);
         let mut start = range.start;
         loop {
             let hole = kept.next();
@@ -544,12 +681,20 @@ impl Inner {
     }
 
     pub(super) fn forget_locked(&mut self, areas: &[Area]) {
-        let locked = areas.iter().filter(|a| a.attributes.contains(Attributes::LOCKED)).map(Area::len);
+        let locked = areas
+            .iter()
+            .filter(|a| a.attributes.contains(Attributes::LOCKED))
+            .map(Area::len);
         self.locked = self.locked.saturating_sub(locked.sum());
     }
 
     /// Applies `protection` to `range`; `code` gets the parts of files that became executable.
-    fn protect(&mut self, range: &Range<usize>, protection: Protection, code: &mut Vec<Area>) -> Result<(), Errno> {
+    fn protect(
+        &mut self,
+        range: &Range<usize>,
+        protection: Protection,
+        code: &mut Vec<Area>,
+    ) -> Result<(), Errno> {
         let hole = self.map.first_hole(range.clone()).unwrap_or(range.end);
         for part in self.map.parts(range.start..hole) {
             if part.is_runtime() {
@@ -563,7 +708,10 @@ impl Inner {
             }
             // Pages after the end of a file stay out of reach.
             if !part.attributes.contains(Attributes::PAST_END) {
-                memory::protect(memory::Range::new(part.start, part.len())?, protection.bits())?;
+                memory::protect(
+                    memory::Range::new(part.start, part.len())?,
+                    protection.bits(),
+                )?;
             }
             let private_file = matches!(part.content, Content::File { shared: false, .. });
             self.map.change(part.range(), |area| {
@@ -572,17 +720,32 @@ impl Inner {
                     area.attributes.insert(Attributes::WAS_WRITABLE);
                 }
             });
-            let pristine = !part.attributes.intersects(Attributes::WAS_WRITABLE | Attributes::PAST_END);
+            let pristine = !part
+                .attributes
+                .intersects(Attributes::WAS_WRITABLE | Attributes::PAST_END);
             let readable = Protection::READ | Protection::EXEC;
-            if private_file && pristine && protection == readable && !part.protection.contains(Protection::EXEC) {
+            if private_file
+                && pristine
+                && protection == readable
+                && !part.protection.contains(Protection::EXEC)
+            {
                 code.push(Area { protection, ..part });
             }
         }
-        if hole < range.end { Err(Errno::ENOMEM) } else { Ok(()) }
+        if hole < range.end {
+            Err(Errno::ENOMEM)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Maps pages that nobody can access.
 pub(super) fn no_access(pages: memory::Range) -> Result<(), Errno> {
-    memory::map(pages, raw::PROT_NONE, Backing::Anonymous { shared: false }, raw::MAP_NORESERVE)
+    memory::map(
+        pages,
+        raw::PROT_NONE,
+        Backing::Anonymous { shared: false },
+        raw::MAP_NORESERVE,
+    )
 }

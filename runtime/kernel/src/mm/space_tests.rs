@@ -1,10 +1,10 @@
 //! Address spaces with the host's real mappings, in a part of the test process that nobody uses.
 
 use super::*;
+use crate::fs::Mapped;
 use alloc::sync::Arc;
 use bannock_elf::{Elf, FileKind};
 use bannock_platform::{Errno, FileBytes, PAGE, host, host::HostFd, memory::Backing, user};
-use core::any::Any;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use linux_raw_sys::general as raw;
@@ -38,7 +38,9 @@ fn map(space: &AddressSpace, place: Place, len: usize) -> Result<usize, Errno> {
 
 fn lines(space: &AddressSpace) -> Vec<std::string::String> {
     let text = std::string::String::from_utf8(space.render()).unwrap();
-    text.lines().map(|l| l.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
+    text.lines()
+        .map(|l| l.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+        .collect()
 }
 
 #[test]
@@ -50,7 +52,10 @@ fn memory_is_zeroed_usable_and_top_down() {
     assert_eq!(user::get::<u64>(first), Ok(0));
     user::put(first, &7u64).unwrap();
     assert_eq!(user::get::<u64>(first), Ok(7));
-    assert_eq!(lines(&space), [format!("{second:08x}-{:08x} rw-p", first + 2 * PAGE)]);
+    assert_eq!(
+        lines(&space),
+        [format!("{second:08x}-{:08x} rw-p", first + 2 * PAGE)]
+    );
 }
 
 #[test]
@@ -58,11 +63,24 @@ fn places_are_kept_as_asked() {
     let space = space();
     let base = space.placement.window.start + (1 << 32);
     assert_eq!(map(&space, Place::Hint(base + 1), PAGE), Ok(base + PAGE));
-    assert_eq!(map(&space, Place::Free(base + PAGE), PAGE), Err(Errno::EEXIST));
+    assert_eq!(
+        map(&space, Place::Free(base + PAGE), PAGE),
+        Err(Errno::EEXIST)
+    );
     user::put(base + PAGE, &1u8).unwrap();
-    assert_eq!(map(&space, Place::Fixed(base + PAGE), PAGE), Ok(base + PAGE));
-    assert_eq!(user::get::<u8>(base + PAGE), Ok(0), "a replaced page is fresh");
-    assert_eq!(map(&space, Place::Fixed(base + 1), PAGE), Err(Errno::EINVAL));
+    assert_eq!(
+        map(&space, Place::Fixed(base + PAGE), PAGE),
+        Ok(base + PAGE)
+    );
+    assert_eq!(
+        user::get::<u8>(base + PAGE),
+        Ok(0),
+        "a replaced page is fresh"
+    );
+    assert_eq!(
+        map(&space, Place::Fixed(base + 1), PAGE),
+        Err(Errno::EINVAL)
+    );
     // A hint that is taken counts as none.
     assert_ne!(map(&space, Place::Hint(base + PAGE), PAGE), Ok(base + PAGE));
 }
@@ -71,16 +89,37 @@ fn places_are_kept_as_asked() {
 fn the_runtimes_pages_are_out_of_reach() {
     let space = space();
     let barred = space.placement.barred.clone();
-    assert_eq!(map(&space, Place::Fixed(barred.start), PAGE), Err(Errno::ENOMEM));
-    assert_eq!(map(&space, Place::Fixed(barred.start - PAGE), 2 * PAGE), Err(Errno::ENOMEM));
+    assert_eq!(
+        map(&space, Place::Fixed(barred.start), PAGE),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(
+        map(&space, Place::Fixed(barred.start - PAGE), 2 * PAGE),
+        Err(Errno::ENOMEM)
+    );
     assert_eq!(space.unmap(barred.start, PAGE), Err(Errno::EINVAL));
-    assert_eq!(space.protect(barred.start, PAGE, Protection::all()), Err(Errno::ENOMEM));
-    assert_eq!(space.advise(barred.start, PAGE, raw::MADV_DONTNEED), Err(Errno::ENOMEM));
+    assert_eq!(
+        space.protect(barred.start, PAGE, Protection::all()),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(
+        space.advise(barred.start, PAGE, raw::MADV_DONTNEED),
+        Err(Errno::ENOMEM)
+    );
     let flags = RemapFlags::MAY_MOVE | RemapFlags::FIXED;
     let mine = map(&space, Place::Hint(0), PAGE).unwrap();
-    assert_eq!(space.remap(mine, PAGE, PAGE, flags, barred.start), Err(Errno::EINVAL));
-    assert_eq!(space.remap(barred.start, PAGE, PAGE, flags, mine), Err(Errno::EFAULT));
-    assert_eq!(map(&space, Place::Fixed(usize::MAX & !(PAGE - 1)), PAGE), Err(Errno::ENOMEM));
+    assert_eq!(
+        space.remap(mine, PAGE, PAGE, flags, barred.start),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        space.remap(barred.start, PAGE, PAGE, flags, mine),
+        Err(Errno::EFAULT)
+    );
+    assert_eq!(
+        map(&space, Place::Fixed(usize::MAX & !(PAGE - 1)), PAGE),
+        Err(Errno::ENOMEM)
+    );
     assert_eq!(map(&space, Place::Hint(0), usize::MAX), Err(Errno::ENOMEM));
     assert_eq!(map(&space, Place::Fixed(0), PAGE), Err(Errno::EPERM));
 }
@@ -93,10 +132,19 @@ fn trampolines_survive_whatever_the_program_unmaps() {
     let reserved = space.reserve_near(base..base + (1 << 20), PAGE).unwrap();
     assert_eq!(reserved, base + PAGE..base + 2 * PAGE);
     map(&space, Place::Fixed(base + 2 * PAGE), PAGE).unwrap();
-    assert_eq!(map(&space, Place::Fixed(base), 3 * PAGE), Err(Errno::ENOMEM));
-    assert_eq!(space.protect(base, 3 * PAGE, Protection::READ), Err(Errno::ENOMEM));
+    assert_eq!(
+        map(&space, Place::Fixed(base), 3 * PAGE),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(
+        space.protect(base, 3 * PAGE, Protection::READ),
+        Err(Errno::ENOMEM)
+    );
     assert_eq!(space.unmap(base, 3 * PAGE), Ok(()));
-    assert_eq!(lines(&space), [format!("{:08x}-{:08x} r-xp", reserved.start, reserved.end)]);
+    assert_eq!(
+        lines(&space),
+        [format!("{:08x}-{:08x} r-xp", reserved.start, reserved.end)]
+    );
     space.release(reserved);
     assert!(lines(&space).is_empty());
 }
@@ -109,7 +157,10 @@ fn unmapping_splits_and_tolerates_holes() {
     space.unmap(at + PAGE, 2 * PAGE).unwrap();
     assert_eq!(space.unmap(at + 1, PAGE), Err(Errno::EINVAL));
     assert_eq!(space.unmap(at, 0), Err(Errno::EINVAL));
-    let areas = [format!("{at:08x}-{:08x} rw-p", at + PAGE), format!("{:08x}-{:08x} rw-p", at + 3 * PAGE, at + 5 * PAGE)];
+    let areas = [
+        format!("{at:08x}-{:08x} rw-p", at + PAGE),
+        format!("{:08x}-{:08x} rw-p", at + 3 * PAGE, at + 5 * PAGE),
+    ];
     assert_eq!(lines(&space), areas);
     assert_eq!(space.usage().size, 3 * PAGE);
 }
@@ -119,19 +170,34 @@ fn protection_applies_up_to_the_first_hole() {
     let space = space();
     let at = map(&space, Place::Hint(0), 4 * PAGE).unwrap();
     space.unmap(at + 2 * PAGE, PAGE).unwrap();
-    assert_eq!(space.protect(at, 4 * PAGE, Protection::READ), Err(Errno::ENOMEM));
-    let areas = [format!("{at:08x}-{:08x} r--p", at + 2 * PAGE), format!("{:08x}-{:08x} rw-p", at + 3 * PAGE, at + 4 * PAGE)];
+    assert_eq!(
+        space.protect(at, 4 * PAGE, Protection::READ),
+        Err(Errno::ENOMEM)
+    );
+    let areas = [
+        format!("{at:08x}-{:08x} r--p", at + 2 * PAGE),
+        format!("{:08x}-{:08x} rw-p", at + 3 * PAGE, at + 4 * PAGE),
+    ];
     assert_eq!(lines(&space), areas);
     assert_eq!(space.protect(at, 0, Protection::READ), Ok(()));
-    assert_eq!(space.protect(at + 1, PAGE, Protection::READ), Err(Errno::EINVAL));
+    assert_eq!(
+        space.protect(at + 1, PAGE, Protection::READ),
+        Err(Errno::EINVAL)
+    );
 }
 
 #[test]
 fn terabytes_can_be_reserved() {
     let space = space();
-    let request = Request { protection: Protection::empty(), attributes: Attributes::NO_RESERVE, ..Request::anonymous(Place::Hint(0), 1 << 37) };
+    let request = Request {
+        protection: Protection::empty(),
+        attributes: Attributes::NO_RESERVE,
+        ..Request::anonymous(Place::Hint(0), 1 << 37)
+    };
     let at = space.map(&request).unwrap();
-    space.protect(at, PAGE, Protection::READ | Protection::WRITE).unwrap();
+    space
+        .protect(at, PAGE, Protection::READ | Protection::WRITE)
+        .unwrap();
     user::put(at, &1u8).unwrap();
     space.unmap(at, 1 << 37).unwrap();
     assert_eq!(space.usage().size, 0);
@@ -142,24 +208,56 @@ fn mappings_grow_shrink_and_move_with_their_bytes() {
     let space = space();
     let at = map(&space, Place::Hint(0), 2 * PAGE).unwrap();
     user::put(at, &11u64).unwrap();
-    assert_eq!(space.remap(at, 2 * PAGE, PAGE, RemapFlags::empty(), 0), Ok(at));
-    assert_eq!(space.remap(at, PAGE, 2 * PAGE, RemapFlags::empty(), 0), Ok(at), "the room above is free");
-    assert_eq!(user::get::<u64>(at + PAGE), Ok(0), "what was given up is gone");
+    assert_eq!(
+        space.remap(at, 2 * PAGE, PAGE, RemapFlags::empty(), 0),
+        Ok(at)
+    );
+    assert_eq!(
+        space.remap(at, PAGE, 2 * PAGE, RemapFlags::empty(), 0),
+        Ok(at),
+        "the room above is free"
+    );
+    assert_eq!(
+        user::get::<u64>(at + PAGE),
+        Ok(0),
+        "what was given up is gone"
+    );
     let wall = map(&space, Place::Free(at + 2 * PAGE), PAGE).unwrap();
     space.protect(wall, PAGE, Protection::READ).unwrap();
-    assert_eq!(space.remap(at, 2 * PAGE, 8 * PAGE, RemapFlags::empty(), 0), Err(Errno::ENOMEM));
-    let moved = space.remap(at, 2 * PAGE, 8 * PAGE, RemapFlags::MAY_MOVE, 0).unwrap();
+    assert_eq!(
+        space.remap(at, 2 * PAGE, 8 * PAGE, RemapFlags::empty(), 0),
+        Err(Errno::ENOMEM)
+    );
+    let moved = space
+        .remap(at, 2 * PAGE, 8 * PAGE, RemapFlags::MAY_MOVE, 0)
+        .unwrap();
     assert_ne!(moved, at);
     assert_eq!(user::get::<u64>(moved), Ok(11));
     assert!(!space.is_mapped(at));
     let target = space.placement.window.start + (1 << 33);
     let flags = RemapFlags::MAY_MOVE | RemapFlags::FIXED;
-    assert_eq!(space.remap(moved, 8 * PAGE, PAGE, flags, target), Ok(target));
+    assert_eq!(
+        space.remap(moved, 8 * PAGE, PAGE, flags, target),
+        Ok(target)
+    );
     assert_eq!(user::get::<u64>(target), Ok(11));
-    assert_eq!(space.remap(target, PAGE, PAGE, flags, target), Err(Errno::EINVAL), "overlap");
-    assert_eq!(space.remap(target, PAGE, 0, RemapFlags::MAY_MOVE, 0), Err(Errno::EINVAL));
-    assert_eq!(space.remap(target, PAGE, PAGE, RemapFlags::FIXED, target), Err(Errno::EINVAL));
-    assert_eq!(space.remap(target + PAGE, PAGE, 2 * PAGE, RemapFlags::MAY_MOVE, 0), Err(Errno::EFAULT));
+    assert_eq!(
+        space.remap(target, PAGE, PAGE, flags, target),
+        Err(Errno::EINVAL),
+        "overlap"
+    );
+    assert_eq!(
+        space.remap(target, PAGE, 0, RemapFlags::MAY_MOVE, 0),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        space.remap(target, PAGE, PAGE, RemapFlags::FIXED, target),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        space.remap(target + PAGE, PAGE, 2 * PAGE, RemapFlags::MAY_MOVE, 0),
+        Err(Errno::EFAULT)
+    );
     assert_eq!(space.usage().size, 2 * PAGE);
 }
 
@@ -170,18 +268,31 @@ fn a_mapping_moves_and_leaves_zeroes_behind() {
     user::put(at, &5u8).unwrap();
     let flags = RemapFlags::MAY_MOVE | RemapFlags::KEEP_OLD;
     let moved = space.remap(at, PAGE, PAGE, flags, 0).unwrap();
-    assert_eq!((user::get::<u8>(moved), user::get::<u8>(at)), (Ok(5), Ok(0)));
+    assert_eq!(
+        (user::get::<u8>(moved), user::get::<u8>(at)),
+        (Ok(5), Ok(0))
+    );
 }
 
 #[test]
 fn shared_memory_can_be_seen_twice_but_private_memory_cannot() {
     let space = space();
-    let shared = space.map(&Request { shared: true, ..Request::anonymous(Place::Hint(0), PAGE) }).unwrap();
-    let twin = space.remap(shared, 0, PAGE, RemapFlags::MAY_MOVE, 0).unwrap();
+    let shared = space
+        .map(&Request {
+            shared: true,
+            ..Request::anonymous(Place::Hint(0), PAGE)
+        })
+        .unwrap();
+    let twin = space
+        .remap(shared, 0, PAGE, RemapFlags::MAY_MOVE, 0)
+        .unwrap();
     user::put(shared, &9u8).unwrap();
     assert_eq!(user::get::<u8>(twin), Ok(9));
     let private = map(&space, Place::Hint(0), PAGE).unwrap();
-    assert_eq!(space.remap(private, 0, PAGE, RemapFlags::MAY_MOVE, 0), Err(Errno::EINVAL));
+    assert_eq!(
+        space.remap(private, 0, PAGE, RemapFlags::MAY_MOVE, 0),
+        Err(Errno::EINVAL)
+    );
 }
 
 #[test]
@@ -198,17 +309,28 @@ fn the_heap_moves_only_into_free_room() {
     assert_eq!(space.set_break(start), start);
     assert_eq!(space.set_break(start + 1), start + 1);
     assert_eq!(user::get::<u8>(start), Ok(0), "memory given back is zeroed");
-    space.set_limits(MemoryLimits { data: 2 * PAGE as u64, ..MemoryLimits::default() });
+    space.set_limits(MemoryLimits {
+        data: 2 * PAGE as u64,
+        ..MemoryLimits::default()
+    });
     assert_eq!(space.set_break(start + 3 * PAGE), start + 1);
 }
 
 #[test]
 fn limits_hold() {
     let space = space();
-    space.set_limits(MemoryLimits { address_space: 4 * PAGE as u64, locked: PAGE as u64, ..MemoryLimits::default() });
+    space.set_limits(MemoryLimits {
+        address_space: 4 * PAGE as u64,
+        locked: PAGE as u64,
+        ..MemoryLimits::default()
+    });
     let at = map(&space, Place::Hint(0), 3 * PAGE).unwrap();
     assert_eq!(map(&space, Place::Hint(0), 2 * PAGE), Err(Errno::ENOMEM));
-    assert_eq!(map(&space, Place::Fixed(at), 3 * PAGE), Ok(at), "replacing is no growth");
+    assert_eq!(
+        map(&space, Place::Fixed(at), 3 * PAGE),
+        Ok(at),
+        "replacing is no growth"
+    );
     assert_eq!(space.set_locked(at, 2 * PAGE, true), Err(Errno::ENOMEM));
     assert_eq!(space.set_locked(at + 5, 1, true), Ok(()));
     assert_eq!(space.usage().locked, PAGE);
@@ -223,11 +345,20 @@ fn advice_that_changes_content_is_checked() {
     user::put(at, &1u8).unwrap();
     space.advise(at, PAGE, raw::MADV_DONTNEED).unwrap();
     assert_eq!(user::get::<u8>(at), Ok(0));
-    assert_eq!(space.advise(at, PAGE, raw::MADV_HWPOISON), Err(Errno::EINVAL));
+    assert_eq!(
+        space.advise(at, PAGE, raw::MADV_HWPOISON),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(space.advise(at, PAGE, raw::MADV_REMOVE), Err(Errno::EINVAL));
-    assert_eq!(space.advise(at, 3 * PAGE, raw::MADV_COLD), Err(Errno::ENOMEM));
+    assert_eq!(
+        space.advise(at, 3 * PAGE, raw::MADV_COLD),
+        Err(Errno::ENOMEM)
+    );
     space.set_locked(at, PAGE, true).unwrap();
-    assert_eq!(space.advise(at, PAGE, raw::MADV_DONTNEED), Err(Errno::EINVAL));
+    assert_eq!(
+        space.advise(at, PAGE, raw::MADV_DONTNEED),
+        Err(Errno::EINVAL)
+    );
 }
 
 #[test]
@@ -241,7 +372,10 @@ fn children_get_what_they_should() {
     assert!(child.is_mapped(at + PAGE));
     assert_eq!((space.usage().locked, child.usage().locked), (PAGE, 0));
     // What one does later does not show in the other.
-    child.lock().map.change(at..at + 3 * PAGE, |area| area.protection = Protection::READ);
+    child
+        .lock()
+        .map
+        .change(at..at + 3 * PAGE, |area| area.protection = Protection::READ);
     assert!(lines(&space).iter().all(|line| line.ends_with("rw-p")));
 }
 
@@ -250,7 +384,6 @@ struct HostFile {
     fd: HostFd,
     len: u64,
     backed: Option<u64>,
-    writable: bool,
 }
 
 impl HostFile {
@@ -258,7 +391,11 @@ impl HostFile {
         bannock_platform::hosted::install();
         let fd = host::file::open_absolute(path, raw::O_RDONLY).unwrap();
         let len = host::file::status(fd, raw::STATX_SIZE).unwrap().stx_size;
-        Arc::new(Self { fd, len, backed: None, writable: false })
+        Arc::new(Self {
+            fd,
+            len,
+            backed: None,
+        })
     }
 }
 
@@ -275,40 +412,49 @@ impl FileBytes for HostFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Errno> {
         let wanted = into.len();
         let got = host::file::read_at(self.fd, host::Into::Kernel(into), offset as i64)?;
-        if got == wanted { Ok(()) } else { Err(Errno::EIO) }
+        if got == wanted {
+            Ok(())
+        } else {
+            Err(Errno::EIO)
+        }
     }
 }
 
 impl Mappable for HostFile {
-    fn backing(&self, offset: u64, _: usize, shared: bool, _: bool) -> Result<Backing, Errno> {
-        Ok(Backing::Host { fd: self.fd, offset, shared })
+    fn mapped(&self, offset: u64, _: usize, shared: bool, _: bool) -> Result<Mapped, Errno> {
+        let backing = Backing::Host {
+            fd: self.fd,
+            offset,
+            shared,
+        };
+        Ok(Mapped {
+            backing,
+            pin: None,
+            backed: self.backed,
+        })
     }
     fn is_writable(&self) -> bool {
-        self.writable
-    }
-    fn backed(&self) -> Option<u64> {
-        self.backed
+        false
     }
     fn key(&self) -> Option<u128> {
         Some(1)
     }
-    fn pin(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        None
-    }
     fn shown_path(&self) -> Arc<[u8]> {
         Arc::from(b"/test\nfile".as_slice())
     }
-    fn device(&self) -> (u32, u32) {
-        (8, 1)
-    }
-    fn inode(&self) -> u64 {
-        42
+    fn identity(&self) -> ((u32, u32), u64) {
+        ((8, 1), 42)
     }
 }
 
 fn file_request<'a>(file: &'a HostFile, len: usize, shared: bool) -> Request<'a> {
     let anonymous = Request::anonymous(Place::Hint(0), len);
-    Request { protection: Protection::READ, shared, source: Source::File(file, 0), ..anonymous }
+    Request {
+        protection: Protection::READ,
+        shared,
+        source: Source::File(file, 0),
+        ..anonymous
+    }
 }
 
 #[test]
@@ -318,10 +464,24 @@ fn what_lies_after_the_end_of_a_cached_file_is_out_of_reach() {
     Arc::get_mut(&mut file).unwrap().backed = Some(2 * PAGE as u64);
     let at = space.map(&file_request(&file, 4 * PAGE, false)).unwrap();
     assert_eq!(user::get::<[u8; 4]>(at), Ok(*b"\x7fELF"));
-    assert_eq!((space.is_past_end(at + PAGE), space.is_past_end(at + 2 * PAGE)), (false, true));
-    space.protect(at, 4 * PAGE, Protection::READ | Protection::WRITE).unwrap();
-    assert!(space.is_past_end(at + 2 * PAGE), "no protection brings it into reach");
-    assert_eq!(space.remap(at, 2 * PAGE, 3 * PAGE, RemapFlags::MAY_MOVE, 0), Err(Errno::ENOMEM));
+    assert_eq!(
+        (
+            space.is_past_end(at + PAGE),
+            space.is_past_end(at + 2 * PAGE)
+        ),
+        (false, true)
+    );
+    space
+        .protect(at, 4 * PAGE, Protection::READ | Protection::WRITE)
+        .unwrap();
+    assert!(
+        space.is_past_end(at + 2 * PAGE),
+        "no protection brings it into reach"
+    );
+    assert_eq!(
+        space.remap(at, 2 * PAGE, 3 * PAGE, RemapFlags::MAY_MOVE, 0),
+        Err(Errno::ENOMEM)
+    );
 }
 
 #[test]
@@ -329,10 +489,17 @@ fn a_file_opened_for_reading_cannot_become_writable_through_a_shared_mapping() {
     let space = space();
     let file = HostFile::open(c"/proc/self/exe");
     let at = space.map(&file_request(&file, PAGE, true)).unwrap();
-    assert_eq!(space.protect(at, PAGE, Protection::READ | Protection::WRITE), Err(Errno::EACCES));
+    assert_eq!(
+        space.protect(at, PAGE, Protection::READ | Protection::WRITE),
+        Err(Errno::EACCES)
+    );
     assert_eq!(space.advise(at, PAGE, raw::MADV_REMOVE), Err(Errno::EACCES));
     let text = std::string::String::from_utf8(space.render()).unwrap();
-    assert_eq!(text.lines().count(), 1, "a newline in a path must not forge a line");
+    assert_eq!(
+        text.lines().count(),
+        1,
+        "a newline in a path must not forge a line"
+    );
     assert!(text.contains("08:01 42"));
 }
 
@@ -341,7 +508,10 @@ fn file_offsets_that_overflow_are_refused() {
     let space = space();
     let file = HostFile::open(c"/proc/self/exe");
     let source = Source::File(&*file, u64::MAX - PAGE as u64 + 1);
-    let request = Request { source, ..file_request(&file, 2 * PAGE, false) };
+    let request = Request {
+        source,
+        ..file_request(&file, 2 * PAGE, false)
+    };
     assert_eq!(space.map(&request), Err(Errno::EOVERFLOW));
 }
 
@@ -366,16 +536,25 @@ fn a_program_and_its_dynamic_linker_are_loaded() {
     let bias = loaded.entry - elf.entry() as usize;
     assert_eq!(bias, space.placement.program_base);
     assert_ne!(loaded.start, loaded.entry);
-    assert_eq!(user::get::<[u8; 4]>(loaded.interpreter_base), Ok(*b"\x7fELF"));
+    assert_eq!(
+        user::get::<[u8; 4]>(loaded.interpreter_base),
+        Ok(*b"\x7fELF")
+    );
     for segment in elf.load_segments() {
         let at = bias + segment.vaddr as usize;
         let inside = bytes[segment.offset as usize..][..segment.file_len as usize].to_vec();
         let mut seen = std::vec![0; inside.len()];
-        user::UserSlice::new(at, seen.len()).unwrap().read(&mut seen).unwrap();
+        user::UserSlice::new(at, seen.len())
+            .unwrap()
+            .read(&mut seen)
+            .unwrap();
         assert!(seen == inside, "segment at {at:#x} differs from the file");
         let zeroes = (segment.mem_len - segment.file_len) as usize;
         let mut bss = std::vec![1; zeroes];
-        user::UserSlice::new(at + inside.len(), zeroes).unwrap().read(&mut bss).unwrap();
+        user::UserSlice::new(at + inside.len(), zeroes)
+            .unwrap()
+            .read(&mut bss)
+            .unwrap();
         assert!(bss.iter().all(|b| *b == 0), "bss at {at:#x} is not zeroed");
     }
     let heap = space.set_break(0);
@@ -387,7 +566,11 @@ fn a_program_and_its_dynamic_linker_are_loaded() {
         arguments: &arguments,
         environment: &environment,
         path: b"/bin/sh",
-        values: AuxiliaryValues { user: 7, min_signal_stack: 2048, ..AuxiliaryValues::default() },
+        values: AuxiliaryValues {
+            user: 7,
+            min_signal_stack: 2048,
+            ..AuxiliaryValues::default()
+        },
         stack_limit: 8 << 20,
     };
     let registers = start.build(&space, &loaded).unwrap();
@@ -400,12 +583,18 @@ fn a_program_and_its_dynamic_linker_are_loaded() {
     assert_eq!((seen.as_slice(), word(4)), (arguments.as_slice(), 0));
     assert_eq!((string(word(5)), word(6)), (environment[0].clone(), 0));
     let auxiliary = |kind: u32| {
-        (0..).map(|i| (word(7 + 2 * i), word(8 + 2 * i))).take_while(|(k, _)| *k != 0).find(|(k, _)| *k == kind as usize)
+        (0..)
+            .map(|i| (word(7 + 2 * i), word(8 + 2 * i)))
+            .take_while(|(k, _)| *k != 0)
+            .find(|(k, _)| *k == kind as usize)
     };
     use linux_raw_sys::auxvec as aux;
     assert_eq!(auxiliary(aux::AT_ENTRY).map(|v| v.1), Some(loaded.entry));
     assert_eq!(auxiliary(aux::AT_UID).map(|v| v.1), Some(7));
-    assert_eq!(auxiliary(aux::AT_EXECFN).map(|v| string(v.1)), Some(b"/bin/sh".to_vec()));
+    assert_eq!(
+        auxiliary(aux::AT_EXECFN).map(|v| string(v.1)),
+        Some(b"/bin/sh".to_vec())
+    );
     assert_eq!(auxiliary(aux::AT_SYSINFO_EHDR), None);
     let random = auxiliary(aux::AT_RANDOM).unwrap().1;
     assert_ne!(user::get::<[u8; 16]>(random), Ok([0; 16]));
@@ -414,12 +603,18 @@ fn a_program_and_its_dynamic_linker_are_loaded() {
 #[test]
 fn files_that_are_no_programs_are_refused_before_anything_is_mapped() {
     let text = HostFile::open(c"/etc/passwd");
-    let fault = loader::Plan::of(text, &mut |_| Err(Errno::ENOENT)).err().unwrap();
+    let fault = loader::Plan::of(text, &mut |_| Err(Errno::ENOENT))
+        .err()
+        .unwrap();
     assert_eq!(fault.errno(), Errno::ENOEXEC);
     let shell = HostFile::open(c"/bin/sh");
-    let fault = loader::Plan::of(shell.clone(), &mut |_| Err(Errno::ENOENT)).err().unwrap();
+    let fault = loader::Plan::of(shell.clone(), &mut |_| Err(Errno::ENOENT))
+        .err()
+        .unwrap();
     assert_eq!(fault.errno(), Errno::ENOENT);
-    let fault = loader::Plan::of(shell, &mut |_| Ok(HostFile::open(c"/etc/passwd"))).err().unwrap();
+    let fault = loader::Plan::of(shell, &mut |_| Ok(HostFile::open(c"/etc/passwd")))
+        .err()
+        .unwrap();
     assert_eq!(fault.errno(), Errno::EIO);
 }
 
@@ -427,10 +622,20 @@ fn files_that_are_no_programs_are_refused_before_anything_is_mapped() {
 fn arguments_over_the_limit_are_refused() {
     let start = |arguments: &[Vec<u8>], limit: u64| {
         let values = AuxiliaryValues::default();
-        Start { arguments, environment: &[], path: b"/x", values, stack_limit: limit }.check()
+        Start {
+            arguments,
+            environment: &[],
+            path: b"/x",
+            values,
+            stack_limit: limit,
+        }
+        .check()
     };
     assert_eq!(start(&[std::vec![b'a'; 131_071]], u64::MAX), Ok(()));
-    assert_eq!(start(&[std::vec![b'a'; 131_072]], u64::MAX), Err(Errno::E2BIG));
+    assert_eq!(
+        start(&[std::vec![b'a'; 131_072]], u64::MAX),
+        Err(Errno::E2BIG)
+    );
     let many: Vec<Vec<u8>> = (0..20).map(|_| std::vec![b'a'; 120_000]).collect();
     assert_eq!(start(&many, 8 << 20), Err(Errno::E2BIG));
     assert_eq!(start(&many, 64 << 20), Ok(()));

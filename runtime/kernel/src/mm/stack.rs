@@ -70,7 +70,11 @@ impl Start<'_> {
             // A pointer for each string counts too.
             total = total.saturating_add(string.len() + 1 + size_of::<usize>());
         }
-        if total > limit { Err(Errno::E2BIG) } else { Ok(()) }
+        if total > limit {
+            Err(Errno::E2BIG)
+        } else {
+            Ok(())
+        }
     }
 
     /// Maps the stack of a loaded program and fills it; returns the registers to start with.
@@ -86,18 +90,37 @@ impl Start<'_> {
         protection.set(Protection::EXEC, loaded.executable_stack);
         let stack = Request::anonymous(Place::Free(bottom), len);
         let attributes = Attributes::NO_RESERVE | Attributes::GROWS_DOWN;
-        space.map(&Request { protection, attributes, name: "[stack]", ..stack })?;
+        space.map(&Request {
+            protection,
+            attributes,
+            name: "[stack]",
+            ..stack
+        })?;
         let guard = Request::anonymous(Place::Free(bottom.saturating_sub(GUARD)), GUARD);
-        space.map(&Request { protection: Protection::empty(), attributes: Attributes::NO_RESERVE, ..guard })?;
+        space.map(&Request {
+            protection: Protection::empty(),
+            attributes: Attributes::NO_RESERVE,
+            ..guard
+        })?;
         let mut random = [0; 16];
         host::random(&mut random)?;
         let (rsp, image) = self.image(top, loaded, &random)?;
         UserSlice::new(rsp, image.len())?.write(&image)?;
-        Ok(Registers { rip: loaded.start, rsp, rflags: 0x202, ..Registers::default() })
+        Ok(Registers {
+            rip: loaded.start,
+            rsp,
+            rflags: 0x202,
+            ..Registers::default()
+        })
     }
 
     /// The filled part of a stack that ends at `top`: its address and bytes.
-    fn image(&self, top: usize, loaded: &Loaded, random: &[u8; 16]) -> Result<(usize, Vec<u8>), Errno> {
+    fn image(
+        &self,
+        top: usize,
+        loaded: &Loaded,
+        random: &[u8; 16],
+    ) -> Result<(usize, Vec<u8>), Errno> {
         // Strings first, from their lowest address on; Linux leaves a null word above them.
         let mut strings = Strings::default();
         let platform = strings.push(b"x86_64");
@@ -141,7 +164,9 @@ impl Start<'_> {
         for (kind, value) in auxiliary.into_iter().filter(wanted) {
             words.extend([kind as usize, value]);
         }
-        let below = base.checked_sub(words.len() * size_of::<usize>()).ok_or(Errno::ENOMEM)?;
+        let below = base
+            .checked_sub(words.len() * size_of::<usize>())
+            .ok_or(Errno::ENOMEM)?;
         let rsp = below & !15;
         let mut image: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         image.resize(base - rsp, 0);

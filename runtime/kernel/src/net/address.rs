@@ -83,12 +83,18 @@ impl Address {
         }
         let domain = Domain::from_raw(family)?;
         let fixed = |least: usize, most: usize| {
-            let len = if bytes.len() < least { None } else { Some(bytes.len().min(most)) };
+            let len = if bytes.len() < least {
+                None
+            } else {
+                Some(bytes.len().min(most))
+            };
             let bytes = len.and_then(|len| bytes.get(..len)).ok_or(Errno::EINVAL)?;
             Ok(Self::Other(domain, bytes.to_vec()))
         };
         match domain {
-            Domain::Local => Ok(Self::Local(parse_local(bytes.get(2..).unwrap_or_default())?)),
+            Domain::Local => Ok(Self::Local(parse_local(
+                bytes.get(2..).unwrap_or_default(),
+            )?)),
             Domain::Inet => fixed(16, 16),
             // Linux accepts the form without a scope id (RFC 2133).
             Domain::Inet6 => fixed(24, 28),
@@ -131,7 +137,9 @@ fn parse_local(name: &[u8]) -> Result<LocalName, Errno> {
         Some((0, rest)) => Ok(LocalName::Abstract(rest.to_vec())),
         Some(_) => {
             let end = name.iter().position(|b| *b == 0).unwrap_or(name.len());
-            Ok(LocalName::Path(name.get(..end).unwrap_or_default().to_vec()))
+            Ok(LocalName::Path(
+                name.get(..end).unwrap_or_default().to_vec(),
+            ))
         }
     }
 }
@@ -142,7 +150,11 @@ mod tests {
 
     #[test]
     fn local_names_survive_the_round_trip() {
-        for name in [LocalName::Unnamed, LocalName::Path(b"/run/x".to_vec()), LocalName::Abstract(b"a\0b".to_vec())] {
+        for name in [
+            LocalName::Unnamed,
+            LocalName::Path(b"/run/x".to_vec()),
+            LocalName::Abstract(b"a\0b".to_vec()),
+        ] {
             let address = Address::Local(name);
             assert_eq!(Address::parse(&address.encode()), Ok(address));
         }
@@ -152,7 +164,10 @@ mod tests {
     fn a_path_that_fills_the_field_needs_no_nul() {
         let mut bytes = std::vec![1, 0];
         bytes.resize(2 + MAX_LOCAL, b'p');
-        assert_eq!(Address::parse(&bytes), Ok(Address::Local(LocalName::Path(std::vec![b'p'; MAX_LOCAL]))));
+        assert_eq!(
+            Address::parse(&bytes),
+            Ok(Address::Local(LocalName::Path(std::vec![b'p'; MAX_LOCAL])))
+        );
         bytes.push(b'p');
         assert_eq!(Address::parse(&bytes), Err(Errno::EINVAL));
     }
@@ -164,6 +179,9 @@ mod tests {
         assert_eq!(Address::parse(&[2, 0, 0, 80]), Err(Errno::EINVAL));
         assert_eq!(Address::parse(&[10; 2]), Err(Errno::EAFNOSUPPORT));
         // AF_PACKET would show frames of everybody.
-        assert_eq!(Address::parse(&[17, 0, 0, 0, 0, 0, 0, 0]), Err(Errno::EAFNOSUPPORT));
+        assert_eq!(
+            Address::parse(&[17, 0, 0, 0, 0, 0, 0, 0]),
+            Err(Errno::EAFNOSUPPORT)
+        );
     }
 }

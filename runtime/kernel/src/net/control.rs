@@ -5,7 +5,7 @@ use bannock_platform::Errno;
 use linux_raw_sys::net as raw;
 
 /// Bytes of a `struct cmsghdr`; data follows without padding on x86-64.
-const HEADER: usize = 16;
+pub const HEADER: usize = 16;
 
 /// Most descriptors in one message (Linux `SCM_MAX_FD`).
 pub const MAX_DESCRIPTORS: usize = 253;
@@ -44,7 +44,11 @@ impl Message {
     #[must_use]
     pub fn rights(descriptors: &[i32]) -> Self {
         let data = descriptors.iter().flat_map(|fd| fd.to_ne_bytes()).collect();
-        Self { level: raw::SOL_SOCKET, kind: raw::SCM_RIGHTS, data }
+        Self {
+            level: raw::SOL_SOCKET,
+            kind: raw::SCM_RIGHTS,
+            data,
+        }
     }
 }
 
@@ -56,8 +60,15 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Message>, Errno> {
     let mut messages = Vec::new();
     let mut rest = bytes;
     while rest.len() >= HEADER {
-        let word = |at: usize| rest.get(at..).and_then(|r| r.first_chunk::<4>()).map(|w| u32::from_ne_bytes(*w));
-        let len = rest.first_chunk::<8>().map(|w| u64::from_ne_bytes(*w)).ok_or(Errno::EINVAL)?;
+        let word = |at: usize| {
+            rest.get(at..)
+                .and_then(|r| r.first_chunk::<4>())
+                .map(|w| u32::from_ne_bytes(*w))
+        };
+        let len = rest
+            .first_chunk::<8>()
+            .map(|w| u64::from_ne_bytes(*w))
+            .ok_or(Errno::EINVAL)?;
         let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
         let data = rest.get(HEADER..len).ok_or(Errno::EINVAL)?.to_vec();
         let (level, kind) = word(8).zip(word(12)).ok_or(Errno::EINVAL)?;
@@ -96,7 +107,11 @@ mod tests {
     fn what_is_built_parses_back() {
         let messages = [
             Message::rights(&[3, 4, 5]),
-            Message { level: raw::IPPROTO_IP as u32, kind: 8, data: std::vec![1; 12] },
+            Message {
+                level: raw::IPPROTO_IP as u32,
+                kind: 8,
+                data: std::vec![1; 12],
+            },
         ];
         let (bytes, truncated) = build(&messages, 4096);
         assert!(!truncated);
@@ -126,7 +141,11 @@ mod tests {
     #[test]
     fn half_a_descriptor_and_too_many_are_refused() {
         let data = std::vec![0; 6];
-        let half = Message { level: raw::SOL_SOCKET, kind: raw::SCM_RIGHTS, data };
+        let half = Message {
+            level: raw::SOL_SOCKET,
+            kind: raw::SCM_RIGHTS,
+            data,
+        };
         assert_eq!(half.descriptors(), Err(Errno::EINVAL));
         assert_eq!(Message::rights(&[0; 254]).descriptors(), Err(Errno::EINVAL));
     }

@@ -46,7 +46,9 @@ impl Names {
     /// An empty table.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::new(Inner::default()) })
+        Arc::new(Self {
+            inner: Mutex::new(Inner::default()),
+        })
     }
 
     /// Registers `key`, which programs see as `shown`.
@@ -63,7 +65,11 @@ impl Names {
         }
         inner.by_key.insert(key.clone(), host.clone());
         inner.by_host.insert(host.clone(), shown);
-        Ok(Registration { names: Arc::clone(self), key, host })
+        Ok(Registration {
+            names: Arc::clone(self),
+            key,
+            host,
+        })
     }
 
     /// Registers a fresh abstract name of five hexadecimal digits (unix(7), "Autobind feature").
@@ -96,8 +102,15 @@ impl Names {
     /// How programs see a name that the host told: peers outside of the container have none.
     #[must_use]
     pub fn shown(&self, host: &LocalName) -> LocalName {
-        let LocalName::Abstract(name) = host else { return LocalName::Unnamed };
-        self.inner.lock().by_host.get(name).cloned().unwrap_or(LocalName::Unnamed)
+        let LocalName::Abstract(name) = host else {
+            return LocalName::Unnamed;
+        };
+        self.inner
+            .lock()
+            .by_host
+            .get(name)
+            .cloned()
+            .unwrap_or(LocalName::Unnamed)
     }
 }
 
@@ -128,10 +141,15 @@ mod tests {
         let key = Key::Abstract(b"bus".to_vec());
         let shown = LocalName::Abstract(b"bus".to_vec());
         let held = names.register(key.clone(), shown.clone()).unwrap();
-        assert_eq!(names.register(key.clone(), shown.clone()).err(), Some(Errno::EADDRINUSE));
+        assert_eq!(
+            names.register(key.clone(), shown.clone()).err(),
+            Some(Errno::EADDRINUSE)
+        );
         let address = names.find(&key).unwrap();
         assert_eq!(address, held.address());
-        let Ok(Address::Local(host)) = Address::parse(&address) else { panic!("not a local name") };
+        let Ok(Address::Local(host)) = Address::parse(&address) else {
+            panic!("not a local name")
+        };
         assert_ne!(host, shown, "the host must not learn the container's name");
         assert_eq!(names.shown(&host), shown);
         drop(held);
@@ -144,7 +162,15 @@ mod tests {
         bannock_platform::hosted::install();
         let names = Names::new();
         let shown = LocalName::Path(b"/run/db.sock".to_vec());
-        let _held = names.register(Key::Node { device: 1, inode: 2 }, shown.clone()).unwrap();
+        let _held = names
+            .register(
+                Key::Node {
+                    device: 1,
+                    inode: 2,
+                },
+                shown.clone(),
+            )
+            .unwrap();
         for forged in [shown, LocalName::Abstract(b"/run/db.sock".to_vec())] {
             assert_eq!(names.shown(&forged), LocalName::Unnamed);
         }

@@ -185,11 +185,21 @@ mod tests {
 
     #[test]
     fn what_would_lead_around_the_socket_is_refused() {
-        for name in [raw::SO_ATTACH_FILTER, raw::SO_ATTACH_BPF, raw::SO_BINDTODEVICE, raw::SO_MARK] {
+        for name in [
+            raw::SO_ATTACH_FILTER,
+            raw::SO_ATTACH_BPF,
+            raw::SO_BINDTODEVICE,
+            raw::SO_MARK,
+        ] {
             assert_eq!(treatment(raw::SOL_SOCKET, name), Err(Errno::EPERM));
         }
         // Credentials are never the host's to tell.
-        for name in [raw::SO_PEERGROUPS, raw::SO_PEERSEC, raw::SO_PEERPIDFD, raw::SO_PASSPIDFD] {
+        for name in [
+            raw::SO_PEERGROUPS,
+            raw::SO_PEERSEC,
+            raw::SO_PEERPIDFD,
+            raw::SO_PASSPIDFD,
+        ] {
             assert_eq!(treatment(raw::SOL_SOCKET, name), Err(Errno::ENOPROTOOPT));
         }
         // TCP_ULP could put another layer under a shield.

@@ -5,8 +5,8 @@
 
 use super::address::{Address, Domain, LocalName};
 use super::control::{self, Message};
-use super::names::{Names, Registration};
 use super::options::{self, Own, Treatment};
+use super::{Names, Registration};
 use alloc::vec::Vec;
 use bannock_platform::{
     Errno,
@@ -29,7 +29,11 @@ pub struct PeerCredentials {
 impl PeerCredentials {
     /// What every peer shows that is not known to be of this container, whatever the host says of
     /// it: a name that no program trusts.
-    pub const OUTSIDE: Self = Self { process: 0, user: 65534, group: 65534 };
+    pub const OUTSIDE: Self = Self {
+        process: 0,
+        user: 65534,
+        group: 65534,
+    };
 
     /// `struct ucred`.
     #[must_use]
@@ -82,7 +86,12 @@ impl Socket {
     /// A socket that was just made.
     #[must_use]
     pub fn new(domain: Domain, kind: u32, protocol: u32) -> Self {
-        Self { domain, kind, protocol, state: Mutex::new(State::default()) }
+        Self {
+            domain,
+            kind,
+            protocol,
+            state: Mutex::new(State::default()),
+        }
     }
 
     /// One end of a pair made by a process of the container.
@@ -94,15 +103,29 @@ impl Socket {
             peer_credentials: Some(credentials),
             ..State::default()
         };
-        Self { domain: Domain::Local, kind, protocol: 0, state: Mutex::new(state) }
+        Self {
+            domain: Domain::Local,
+            kind,
+            protocol: 0,
+            state: Mutex::new(state),
+        }
     }
 
     /// A socket that was accepted on this one from `peer`.
     #[must_use]
     pub fn accepted(&self, peer: Option<LocalName>) -> Self {
         let local = self.state.lock().local.clone();
-        let state = State { local, peer, ..State::default() };
-        Self { domain: self.domain, kind: self.kind, protocol: self.protocol, state: Mutex::new(state) }
+        let state = State {
+            local,
+            peer,
+            ..State::default()
+        };
+        Self {
+            domain: self.domain,
+            kind: self.kind,
+            protocol: self.protocol,
+            state: Mutex::new(state),
+        }
     }
 
     /// Checks that sockets like this may be made.
@@ -119,19 +142,35 @@ impl Socket {
             },
             Domain::Local => match kind {
                 raw::SOCK_STREAM | raw::SOCK_DGRAM | raw::SOCK_SEQPACKET if protocol <= 1 => Ok(()),
-                raw::SOCK_STREAM | raw::SOCK_DGRAM | raw::SOCK_SEQPACKET => Err(Errno::EPROTONOSUPPORT),
+                raw::SOCK_STREAM | raw::SOCK_DGRAM | raw::SOCK_SEQPACKET => {
+                    Err(Errno::EPROTONOSUPPORT)
+                }
                 _ => Err(Errno::ESOCKTNOSUPPORT),
             },
             Domain::Inet | Domain::Inet6 => match kind {
                 raw::SOCK_STREAM | raw::SOCK_DGRAM => {
                     // No protocol whose traffic a shield could not see, such as MPTCP or SCTP.
-                    let own = if kind == raw::SOCK_STREAM { options::TCP } else { options::UDP };
-                    if protocol == 0 || protocol == own { Ok(()) } else { Err(Errno::EPROTONOSUPPORT) }
+                    let own = if kind == raw::SOCK_STREAM {
+                        options::TCP
+                    } else {
+                        options::UDP
+                    };
+                    if protocol == 0 || protocol == own {
+                        Ok(())
+                    } else {
+                        Err(Errno::EPROTONOSUPPORT)
+                    }
                 }
                 raw::SOCK_RAW => Err(Errno::EPERM),
                 _ => Err(Errno::ESOCKTNOSUPPORT),
             },
         }
+    }
+
+    /// Whether a local name was given to the socket.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.state.lock().local.is_some()
     }
 
     /// Whether both ends are known to be the container's.
@@ -145,7 +184,11 @@ impl Socket {
     #[must_use]
     pub fn has_timeout(&self, sending: bool) -> bool {
         let state = self.state.lock();
-        if sending { state.send_timeout } else { state.receive_timeout }
+        if sending {
+            state.send_timeout
+        } else {
+            state.receive_timeout
+        }
     }
 
     /// Remembers what the socket was bound to, and what keeps the name.
@@ -166,7 +209,12 @@ impl Socket {
     /// What the host said.
     pub fn local_address(&self, fd: HostFd) -> Result<Vec<u8>, Errno> {
         if self.domain == Domain::Local {
-            let name = self.state.lock().local.clone().unwrap_or(LocalName::Unnamed);
+            let name = self
+                .state
+                .lock()
+                .local
+                .clone()
+                .unwrap_or(LocalName::Unnamed);
             return Ok(Address::Local(name).encode());
         }
         self.checked(net::local_address(fd)?)
@@ -186,9 +234,11 @@ impl Socket {
         self.checked(address)
     }
 
-    /// An address from the host, if it is one of this family; datagrams of local sockets are
-    /// translated.
-    fn source(&self, address: Vec<u8>, names: &Names) -> Result<Vec<u8>, Errno> {
+    /// Where a message came from, as programs see it.
+    ///
+    /// # Errors
+    /// `EIO` when the host tells an address of another family.
+    pub fn source(&self, address: Vec<u8>, names: &Names) -> Result<Vec<u8>, Errno> {
         if address.is_empty() {
             return Ok(address);
         }
@@ -250,7 +300,11 @@ impl Socket {
         if truncated {
             return Err(Errno::ENOBUFS);
         }
-        let outgoing = net::Outgoing { data, address: destination, control: &control };
+        let outgoing = net::Outgoing {
+            data,
+            address: destination,
+            control: &control,
+        };
         net::send_message(fd, &outgoing, flags)
     }
 
@@ -259,7 +313,13 @@ impl Socket {
     ///
     /// # Errors
     /// What the host said.
-    pub fn receive(&self, fd: HostFd, into: &UserVector, flags: u32, names: &Names) -> Result<Received, Errno> {
+    pub fn receive(
+        &self,
+        fd: HostFd,
+        into: &UserVector,
+        flags: u32,
+        names: &Names,
+    ) -> Result<Received, Errno> {
         let incoming = net::receive_message(fd, into, flags)?;
         let mut received = Received {
             len: incoming.len,
@@ -272,7 +332,12 @@ impl Socket {
         for message in messages {
             if message.is_socket(raw::SCM_RIGHTS) {
                 let numbers = message.descriptors().map_err(|_| Errno::EIO)?;
-                received.descriptors.extend(numbers.into_iter().filter(|n| *n >= 0).map(HostFd::inherited));
+                received.descriptors.extend(
+                    numbers
+                        .into_iter()
+                        .filter(|n| *n >= 0)
+                        .map(HostFd::inherited),
+                );
             } else if receivable(&message) {
                 received.control.push(message);
             }
@@ -282,7 +347,11 @@ impl Socket {
         }
         if self.domain == Domain::Local && self.state.lock().pass_credentials {
             let data = self.peer_credentials().encode();
-            received.control.push(Message { level: raw::SOL_SOCKET, kind: raw::SCM_CREDENTIALS, data });
+            received.control.push(Message {
+                level: raw::SOL_SOCKET,
+                kind: raw::SCM_CREDENTIALS,
+                data,
+            });
         }
         match self.source(incoming.address, names) {
             Ok(address) => received.address = address,
@@ -297,18 +366,27 @@ impl Socket {
     /// Who is at the other end, as far as the kernel knows.
     #[must_use]
     pub fn peer_credentials(&self) -> PeerCredentials {
-        self.state.lock().peer_credentials.unwrap_or(PeerCredentials::OUTSIDE)
+        self.state
+            .lock()
+            .peer_credentials
+            .unwrap_or(PeerCredentials::OUTSIDE)
     }
 
     /// getsockopt(2) for a value of at most `limit` bytes.
     ///
     /// # Errors
     /// As [`options::treatment`], and what the host said.
-    pub fn option(&self, fd: HostFd, level: u32, name: u32, limit: usize) -> Result<Vec<u8>, Errno> {
+    pub fn option(
+        &self,
+        fd: HostFd,
+        level: u32,
+        name: u32,
+        limit: usize,
+    ) -> Result<Vec<u8>, Errno> {
         let mut value = match options::treatment(level, name)? {
-            Treatment::Own(Own::PassCredentials) => {
-                u32::from(self.state.lock().pass_credentials).to_ne_bytes().to_vec()
-            }
+            Treatment::Own(Own::PassCredentials) => u32::from(self.state.lock().pass_credentials)
+                .to_ne_bytes()
+                .to_vec(),
             Treatment::Own(Own::PeerCredentials) if self.domain == Domain::Local => {
                 self.peer_credentials().encode()
             }
@@ -343,7 +421,9 @@ impl Socket {
                 if level == raw::SOL_SOCKET {
                     let mut state = self.state.lock();
                     match name {
-                        raw::SO_RCVTIMEO_OLD | raw::SO_RCVTIMEO_NEW => state.receive_timeout = timeout,
+                        raw::SO_RCVTIMEO_OLD | raw::SO_RCVTIMEO_NEW => {
+                            state.receive_timeout = timeout
+                        }
                         raw::SO_SNDTIMEO_OLD | raw::SO_SNDTIMEO_NEW => state.send_timeout = timeout,
                         _ => {}
                     }
@@ -360,7 +440,10 @@ fn sendable(message: &Message) -> bool {
     const SEGMENT: u32 = 103;
     match message.level {
         options::IP => matches!(message.kind, raw::IP_PKTINFO | raw::IP_TTL | raw::IP_TOS),
-        options::IPV6 => matches!(message.kind, raw::IPV6_PKTINFO | raw::IPV6_HOPLIMIT | raw::IPV6_TCLASS),
+        options::IPV6 => matches!(
+            message.kind,
+            raw::IPV6_PKTINFO | raw::IPV6_HOPLIMIT | raw::IPV6_TCLASS
+        ),
         options::UDP => message.kind == SEGMENT,
         _ => false,
     }
@@ -373,13 +456,22 @@ fn receivable(message: &Message) -> bool {
     match message.level {
         raw::SOL_SOCKET => matches!(
             message.kind,
-            raw::SO_TIMESTAMP_OLD | raw::SO_TIMESTAMPNS_OLD | raw::SO_TIMESTAMP_NEW | raw::SO_TIMESTAMPNS_NEW
+            raw::SO_TIMESTAMP_OLD
+                | raw::SO_TIMESTAMPNS_OLD
+                | raw::SO_TIMESTAMP_NEW
+                | raw::SO_TIMESTAMPNS_NEW
         ),
         options::IP => {
-            matches!(message.kind, raw::IP_PKTINFO | raw::IP_TTL | raw::IP_TOS | raw::IP_RECVERR | raw::IP_ORIGDSTADDR)
+            matches!(
+                message.kind,
+                raw::IP_PKTINFO | raw::IP_TTL | raw::IP_TOS | raw::IP_RECVERR | raw::IP_ORIGDSTADDR
+            )
         }
         options::IPV6 => {
-            matches!(message.kind, raw::IPV6_PKTINFO | raw::IPV6_HOPLIMIT | raw::IPV6_TCLASS | raw::IPV6_RECVERR)
+            matches!(
+                message.kind,
+                raw::IPV6_PKTINFO | raw::IPV6_HOPLIMIT | raw::IPV6_TCLASS | raw::IPV6_RECVERR
+            )
         }
         options::UDP => message.kind == COALESCED,
         _ => false,

@@ -9,6 +9,10 @@ use core::sync::atomic::{AtomicI32, Ordering};
 pub struct Container {
     /// Pages of the page cache.
     pub cache: Pool,
+    /// Names of local sockets.
+    pub names: Arc<crate::net::Names>,
+    /// Open files on their way between processes.
+    pub in_flight: crate::net::InFlight,
     processes: Mutex<BTreeMap<i32, Arc<Process>>>,
     next_id: AtomicI32,
 }
@@ -22,6 +26,8 @@ impl Container {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             cache: Pool::new(),
+            names: crate::net::Names::new(),
+            in_flight: crate::net::InFlight::new(),
             processes: Mutex::new(BTreeMap::new()),
             next_id: AtomicI32::new(1),
         })
