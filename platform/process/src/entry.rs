@@ -253,16 +253,20 @@ macro_rules! address {
 /// Where a handler must send a thread that it found at `rip` inside the runtime, if anywhere.
 #[must_use]
 pub fn redirect_interrupted(rip: usize) -> Option<Redirect> {
-    let within = |begin: usize, end: usize| (begin..end).contains(&rip);
-    if within(address!(bannock_simple_begin), address!(bannock_simple_end))
-        || within(address!(bannock_exact_begin), address!(bannock_exact_end))
-    {
+    if is_leaving(rip) {
         return Some(Redirect(bannock_recheck as *const () as usize));
     }
-    if within(address!(bannock_call_begin), address!(bannock_call_end)) {
+    if (address!(bannock_call_begin)..address!(bannock_call_end)).contains(&rip) {
         return Some(Redirect(address!(bannock_call_abort)));
     }
     None
+}
+
+/// Whether `rip` is on one of the ways back to the program, with its frame still whole.
+#[must_use]
+pub fn is_leaving(rip: usize) -> bool {
+    (address!(bannock_simple_begin)..address!(bannock_simple_end)).contains(&rip)
+        || (address!(bannock_exact_begin)..address!(bannock_exact_end)).contains(&rip)
 }
 
 /// Where a fault at `rip` inside the runtime continues, when it is one that is provided for.

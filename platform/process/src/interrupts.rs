@@ -242,6 +242,14 @@ extern "C" fn on_fault(signal: i32, info: &Info, context: &mut Context) {
             context.rip = rip;
             return;
         }
+        if entry::is_leaving(context.rip) {
+            // The way back faults only for an address that no program can run at: the fault is the
+            // program's, whose registers are still in the frame.
+            // SAFETY: the cause is this thread's, which is on its way out of the kernel.
+            unsafe { *Block::current().cause.get() = cause(signal, info, context) };
+            context.rip = entry::bannock_signal_entry as *const () as usize;
+            return;
+        }
         report::line(format_args!(
             "signal {signal} (code {}) in the runtime at {:#x} (offset {:#x}), address {:#x}",
             info.code,
@@ -251,14 +259,17 @@ extern "C" fn on_fault(signal: i32, info: &Info, context: &mut Context) {
         ));
         crate::process::die();
     }
-    let cause = Cause {
+    take_in(context, cause(signal, info, context));
+}
+
+const fn cause(signal: i32, info: &Info, context: &Context) -> Cause {
+    Cause {
         signal: signal as u32,
         code: info.code,
         address: info.address,
         trap: context.trap,
         error: context.error,
-    };
-    take_in(context, cause);
+    }
 }
 
 extern "C" fn on_interrupt(signal: i32, _: &Info, context: &mut Context) {
