@@ -10,9 +10,11 @@
 
 mod advise;
 mod area;
+mod code;
 mod decode;
 mod file;
 mod heap;
+mod install;
 pub mod loader;
 mod map;
 mod placement;

@@ -154,7 +154,7 @@ impl AddressSpace {
         if duplicate {
             memory::duplicate(from.start, target)?;
         } else if area.attributes.contains(Attributes::PAST_END) {
-            super::space::no_access(target)?;
+            super::install::no_access(target)?;
         } else {
             // A mapping that shrinks loses its tail here or on the host: it is the same.
             memory::move_pages(pages(from)?, target, flags.contains(RemapFlags::KEEP_OLD))?;
