@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome};
 use crate::fs::{Handle, OpenFile};
-use crate::task::Thread;
+use crate::signal::SignalSet;
 use alloc::sync::Arc;
 use bannock_platform::{Errno, host::HostFd, host::time::Timespec, user};
 use linux_raw_sys::general as raw;
@@ -53,29 +53,18 @@ pub(super) fn timeout(address: usize) -> Result<Option<u64>, Errno> {
 }
 
 /// The signal set at `address`, of `size` bytes; `None` where the address is null.
-pub(super) fn signal_set(address: usize, size: usize) -> Result<Option<u64>, Errno> {
+pub(super) fn signal_set(address: usize, size: usize) -> Result<Option<SignalSet>, Errno> {
     if address == 0 {
         return Ok(None);
     }
     if size != SIGNAL_SET {
         return Err(Errno::EINVAL);
     }
-    user::get(address).map(Some)
+    user::get(address).map(|bits| Some(SignalSet(bits)))
 }
 
 /// Whether the flags ask for a descriptor that is closed on exec; `O_CLOEXEC`, `SOCK_CLOEXEC`,
 /// `EFD_CLOEXEC` and the like are one number.
 pub(super) const fn closes_on_exec(flags: u32) -> bool {
     flags & raw::O_CLOEXEC != 0
-}
-
-/// Runs `act`, which waits, while `mask` replaces the caller's signal mask.
-///
-/// The one place where polling meets signals: without the signal module there is no mask to replace.
-pub(super) fn with_mask<R>(
-    _thread: &Arc<Thread>,
-    _mask: Option<u64>,
-    act: impl FnOnce() -> R,
-) -> R {
-    act()
 }

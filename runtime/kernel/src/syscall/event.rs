@@ -1,9 +1,10 @@
 //! Event counters, timers and epoll: files of the host that only processes of the container hold.
 
 use super::Argument::{Fd, Flags, Int, Pointer, Size};
-use super::caller::{closes_on_exec, handle, install, signal_set, timeout, with_mask};
+use super::caller::{closes_on_exec, handle, install, signal_set, timeout};
 use super::{Call, Outcome, Row};
 use crate::fs::{Handle, Kind, OpenFile};
+use crate::signal::{self, SignalSet};
 use alloc::sync::Arc;
 use bannock_platform::{
     Errno,
@@ -177,7 +178,7 @@ fn epoll_control(call: &Call<'_>) -> Outcome {
 }
 
 /// Waits on an epoll instance for at most `timeout` nanoseconds, with other signals blocked.
-fn wait(call: &Call<'_>, timeout: Option<u64>, mask: Option<u64>) -> Outcome {
+fn wait(call: &Call<'_>, timeout: Option<u64>, mask: Option<SignalSet>) -> Outcome {
     /// Most events that are fetched at a time; the program asks again for more.
     const MOST: usize = 1024;
     /// Linux `EP_MAX_EVENTS`.
@@ -188,7 +189,7 @@ fn wait(call: &Call<'_>, timeout: Option<u64>, mask: Option<u64>) -> Outcome {
         .ok_or(Errno::EINVAL)?;
     let (_held, host) = instance(call)?;
     let timeout = timeout.map(Timespec::from_nanos);
-    let events = with_mask(call.thread, mask, || {
+    let events = signal::with_mask(call.thread, mask, || {
         poll::epoll_wait(host, count.min(MOST), timeout)
     })?;
     let mut at = call.word(1);

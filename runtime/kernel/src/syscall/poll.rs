@@ -1,9 +1,10 @@
 //! poll(2) and select(2).
 
 use super::Argument::{Int, Pointer, Size};
-use super::caller::{signal_set, timeout, with_mask};
+use super::caller::{signal_set, timeout};
 use super::{Call, Outcome, Row};
 use crate::net::{Deadline, Interest, wait};
+use crate::signal::{self, SignalSet};
 use alloc::vec::Vec;
 use bannock_platform::{Errno, host::time::Timespec, user, user::UserSlice};
 use linux_raw_sys::general as raw;
@@ -43,7 +44,7 @@ fn interrupted(error: Errno) -> Errno {
 }
 
 /// Waits for the `struct pollfd`s of arguments 0 and 1.
-fn poll_until(call: &Call<'_>, deadline: Deadline, mask: Option<u64>) -> Outcome {
+fn poll_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) -> Outcome {
     let (address, count) = (call.word(0), call.word(1));
     if count > call.thread.process.descriptor_limit().min(MOST) {
         return Err(Errno::EINVAL);
@@ -57,7 +58,7 @@ fn poll_until(call: &Call<'_>, deadline: Deadline, mask: Option<u64>) -> Outcome
         })
         .collect();
     let files = &call.thread.process.files;
-    let ready = with_mask(call.thread, mask, || {
+    let ready = signal::with_mask(call.thread, mask, || {
         wait(files, &interests, deadline.left())
     })?;
     let mut at = address;
@@ -109,7 +110,7 @@ const SETS: [(u16, u16); 3] = [
     (raw::POLLPRI as u16, raw::POLLPRI as u16),
 ];
 
-fn select_until(call: &Call<'_>, deadline: Deadline, mask: Option<u64>) -> Outcome {
+fn select_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) -> Outcome {
     let files = &call.thread.process.files;
     let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?;
     // Descriptors beyond those that are open cannot be in a set (select(2), "EBADF").
@@ -143,7 +144,7 @@ fn select_until(call: &Call<'_>, deadline: Deadline, mask: Option<u64>) -> Outco
     for interest in &interests {
         files.usable(interest.fd)?;
     }
-    let ready = with_mask(call.thread, mask, || {
+    let ready = signal::with_mask(call.thread, mask, || {
         wait(files, &interests, deadline.left())
     })?;
     let mut total = 0;
