@@ -1,7 +1,7 @@
 //! What is known about a file besides its bytes.
 
-use bannock_platform::{Errno, host::time, host::time::Timespec};
 use alloc::vec::Vec;
+use bannock_platform::{Errno, host::time, host::time::Timespec};
 use linux_raw_sys::general as raw;
 
 /// User id that stands for every owner that the container has no name for.
@@ -104,13 +104,20 @@ impl Attributes {
     /// Attributes of a file of the kernel's own: owned by root, no bytes, no times.
     #[must_use]
     pub const fn synthetic(device: u64, inode: u64, kind: FileType, mode: u32) -> Self {
-        const EPOCH: Timespec = Timespec { seconds: 0, nanoseconds: 0 };
+        const EPOCH: Timespec = Timespec {
+            seconds: 0,
+            nanoseconds: 0,
+        };
         Self {
             device,
             inode,
             kind,
             mode,
-            links: if matches!(kind, FileType::Directory) { 2 } else { 1 },
+            links: if matches!(kind, FileType::Directory) {
+                2
+            } else {
+                1
+            },
             uid: 0,
             gid: 0,
             special: 0,
@@ -138,7 +145,11 @@ impl Attributes {
     pub fn check(&self, credentials: &Credentials, wanted: u32) -> Result<(), Errno> {
         if credentials.uid == 0 {
             let executable = self.mode & 0o111 != 0 || self.kind == FileType::Directory;
-            return if wanted & X_OK == 0 || executable { Ok(()) } else { Err(Errno::EACCES) };
+            return if wanted & X_OK == 0 || executable {
+                Ok(())
+            } else {
+                Err(Errno::EACCES)
+            };
         }
         let shift = if credentials.uid == self.uid {
             6
@@ -147,7 +158,11 @@ impl Attributes {
         } else {
             0
         };
-        if (self.mode >> shift) & wanted == wanted { Ok(()) } else { Err(Errno::EACCES) }
+        if (self.mode >> shift) & wanted == wanted {
+            Ok(())
+        } else {
+            Err(Errno::EACCES)
+        }
     }
 
     /// Checks that `credentials` own the file.
@@ -155,7 +170,11 @@ impl Attributes {
     /// # Errors
     /// `EPERM`.
     pub fn check_owner(&self, credentials: &Credentials) -> Result<(), Errno> {
-        if credentials.uid == 0 || credentials.uid == self.uid { Ok(()) } else { Err(Errno::EPERM) }
+        if credentials.uid == 0 || credentials.uid == self.uid {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
+        }
     }
 }
 
@@ -232,7 +251,10 @@ impl NewTime {
 #[must_use]
 pub const fn device_number(major: u32, minor: u32) -> u64 {
     let (major, minor) = (major as u64, minor as u64);
-    ((major & 0xffff_f000) << 32) | ((major & 0xfff) << 8) | ((minor & 0xffff_ff00) << 12) | (minor & 0xff)
+    ((major & 0xffff_f000) << 32)
+        | ((major & 0xfff) << 8)
+        | ((minor & 0xffff_ff00) << 12)
+        | (minor & 0xff)
 }
 
 /// Major and minor of a device number as stat(2) shows it.

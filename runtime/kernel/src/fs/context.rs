@@ -24,7 +24,14 @@ impl FsContext {
     #[must_use]
     pub fn new(mounts: Arc<Mounts>) -> Self {
         let root = mounts.root();
-        Self { places: Mutex::new(Places { cwd: root.clone(), root }), mounts, umask: AtomicU32::new(0o022) }
+        Self {
+            places: Mutex::new(Places {
+                cwd: root.clone(),
+                root,
+            }),
+            mounts,
+            umask: AtomicU32::new(0o022),
+        }
     }
 
     /// A copy for a child.
@@ -70,7 +77,13 @@ impl FsContext {
     ///
     /// # Errors
     /// As path_resolution(7).
-    pub fn walk(&self, start: Option<&Location>, path: &[u8], how: How, credentials: &Credentials) -> Result<Target, Errno> {
+    pub fn walk(
+        &self,
+        start: Option<&Location>,
+        path: &[u8],
+        how: How,
+        credentials: &Credentials,
+    ) -> Result<Target, Errno> {
         self.with_walker(start, how, credentials, |walker| walker.walk(path))
     }
 
@@ -86,7 +99,13 @@ impl FsContext {
         act: impl FnOnce(&Walker<'_>) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
         let Places { root, cwd } = self.places.lock().clone();
-        let walker = Walker { mounts: &self.mounts, root: &root, start: start.unwrap_or(&cwd), credentials, how };
+        let walker = Walker {
+            mounts: &self.mounts,
+            root: &root,
+            start: start.unwrap_or(&cwd),
+            credentials,
+            how,
+        };
         act(&walker)
     }
 

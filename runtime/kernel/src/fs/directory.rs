@@ -73,7 +73,11 @@ impl Directory {
             push_record(&mut out, entry, position as u64, len, format);
         }
         if out.is_empty() {
-            return if start >= names.len() { Ok(0) } else { Err(Errno::EINVAL) };
+            return if start >= names.len() {
+                Ok(0)
+            } else {
+                Err(Errno::EINVAL)
+            };
         }
         into.take(out.len()).write(&out)?;
         self.listing.lock().position = position;
@@ -91,7 +95,13 @@ fn record_length(entry: &DirectoryEntry, format: RecordFormat) -> usize {
     fixed.next_multiple_of(8)
 }
 
-fn push_record(out: &mut Vec<u8>, entry: &DirectoryEntry, next: u64, len: usize, format: RecordFormat) {
+fn push_record(
+    out: &mut Vec<u8>,
+    entry: &DirectoryEntry,
+    next: u64,
+    len: usize,
+    format: RecordFormat,
+) {
     const DT_UNKNOWN: u8 = 0;
     let kind = entry.kind.map_or(DT_UNKNOWN, super::FileType::entry_type);
     let end = out.len() + len;
@@ -115,7 +125,12 @@ impl FileOps for Directory {
         Kind::Directory
     }
 
-    fn read(&self, _: &Handle, _: bannock_platform::host::Into<'_>, _: Option<u64>) -> Result<usize, Errno> {
+    fn read(
+        &self,
+        _: &Handle,
+        _: bannock_platform::host::Into<'_>,
+        _: Option<u64>,
+    ) -> Result<usize, Errno> {
         Err(Errno::EISDIR)
     }
 
@@ -127,7 +142,10 @@ impl FileOps for Directory {
             raw::SEEK_END => listing.names.as_ref().map_or(0, |n| n.len() as i64),
             _ => return Err(Errno::EINVAL),
         };
-        let target = base.checked_add(offset).and_then(|t| usize::try_from(t).ok()).ok_or(Errno::EINVAL)?;
+        let target = base
+            .checked_add(offset)
+            .and_then(|t| usize::try_from(t).ok())
+            .ok_or(Errno::EINVAL)?;
         listing.position = target;
         if target == 0 {
             listing.names = None;

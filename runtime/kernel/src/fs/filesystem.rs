@@ -28,7 +28,10 @@ impl Opened {
     /// An open file without a host descriptor.
     #[must_use]
     pub fn new(ops: impl FileOps + 'static) -> Self {
-        Self { ops: Box::new(ops), host: None }
+        Self {
+            ops: Box::new(ops),
+            host: None,
+        }
     }
 }
 
@@ -199,7 +202,13 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// `EEXIST`, `EROFS`, or what the file system met.
-    fn create(&self, _directory: NodeId, _name: &[u8], _new: &NewFile<'_>, _flags: u32) -> Result<(NodeId, Opened), Errno> {
+    fn create(
+        &self,
+        _directory: NodeId,
+        _name: &[u8],
+        _new: &NewFile<'_>,
+        _flags: u32,
+    ) -> Result<(NodeId, Opened), Errno> {
         Err(Errno::EROFS)
     }
 
@@ -207,7 +216,12 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// `EOPNOTSUPP`, `EROFS`, or what the file system met.
-    fn create_unnamed(&self, _directory: NodeId, _new: &NewFile<'_>, _flags: u32) -> Result<(NodeId, Opened), Errno> {
+    fn create_unnamed(
+        &self,
+        _directory: NodeId,
+        _new: &NewFile<'_>,
+        _flags: u32,
+    ) -> Result<(NodeId, Opened), Errno> {
         Err(Errno::EOPNOTSUPP)
     }
 
@@ -216,7 +230,12 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// What a walk would have met.
-    fn open_path(&self, _directory: NodeId, _path: &[u8], _flags: u32) -> Result<Option<(NodeId, Attributes, Opened)>, Errno> {
+    fn open_path(
+        &self,
+        _directory: NodeId,
+        _path: &[u8],
+        _flags: u32,
+    ) -> Result<Option<(NodeId, Attributes, Opened)>, Errno> {
         Ok(None)
     }
 
@@ -224,7 +243,11 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// What a walk would have met.
-    fn lookup_path(&self, _directory: NodeId, _path: &[u8]) -> Result<Option<(NodeId, Attributes)>, Errno> {
+    fn lookup_path(
+        &self,
+        _directory: NodeId,
+        _path: &[u8],
+    ) -> Result<Option<(NodeId, Attributes)>, Errno> {
         Ok(None)
     }
 
@@ -240,7 +263,12 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// `ENOENT`, `ENOTEMPTY`, `EISDIR`, `ENOTDIR`, `EROFS`, or what the file system met.
-    fn remove(&self, _directory: NodeId, _name: &[u8], _directory_wanted: bool) -> Result<(), Errno> {
+    fn remove(
+        &self,
+        _directory: NodeId,
+        _name: &[u8],
+        _directory_wanted: bool,
+    ) -> Result<(), Errno> {
         Err(Errno::EROFS)
     }
 
@@ -248,7 +276,14 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// As renameat2(2).
-    fn rename(&self, _from: NodeId, _name: &[u8], _to: NodeId, _new_name: &[u8], _mode: RenameMode) -> Result<(), Errno> {
+    fn rename(
+        &self,
+        _from: NodeId,
+        _name: &[u8],
+        _to: NodeId,
+        _new_name: &[u8],
+        _mode: RenameMode,
+    ) -> Result<(), Errno> {
         Err(Errno::EROFS)
     }
 
@@ -302,7 +337,13 @@ pub trait FileSystem: Send + Sync {
     ///
     /// # Errors
     /// `EEXIST`, `ENODATA`, `EOPNOTSUPP`, `ENOSPC`.
-    fn set_attribute(&self, _node: NodeId, _name: &[u8], _value: &[u8], _mode: SetMode) -> Result<(), Errno> {
+    fn set_attribute(
+        &self,
+        _node: NodeId,
+        _name: &[u8],
+        _value: &[u8],
+        _mode: SetMode,
+    ) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
     }
 
@@ -358,7 +399,10 @@ impl Node {
 impl Clone for Node {
     fn clone(&self) -> Self {
         self.fs.retain(self.id);
-        Self { fs: Arc::clone(&self.fs), id: self.id }
+        Self {
+            fs: Arc::clone(&self.fs),
+            id: self.id,
+        }
     }
 }
 

@@ -1,19 +1,23 @@
 //! Open files and what processes hold of them.
 
+use super::directory::{Directory, RecordFormat};
+use super::memory::{self, MemoryFile};
 use super::ops::HostFile;
 use super::{Attributes, FileOps, Kind, Location, Mapped, Opened, locks::LockOwner};
 use crate::task::Thread;
 use alloc::{boxed::Box, sync::Arc};
 use bannock_platform::host::{self, HostFd, file::UserVector};
-use bannock_platform::{Errno, FileBytes, current, sync::Mutex};
+use bannock_platform::{Errno, FileBytes, current, sync::Mutex, user::UserSlice};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use linux_raw_sys::general as raw;
 
 /// Status flags that `F_SETFL` can change.
-pub const SETTABLE_FLAGS: u32 = raw::O_APPEND | raw::O_NONBLOCK | raw::O_NOATIME | raw::O_DIRECT | raw::FASYNC;
+pub const SETTABLE_FLAGS: u32 =
+    raw::O_APPEND | raw::O_NONBLOCK | raw::O_NOATIME | raw::O_DIRECT | raw::FASYNC;
 
 /// Flags of open(2) that act on opening only and are not kept.
-const TRANSIENT_FLAGS: u32 = raw::O_CREAT | raw::O_EXCL | raw::O_NOCTTY | raw::O_TRUNC | raw::O_CLOEXEC;
+const TRANSIENT_FLAGS: u32 =
+    raw::O_CREAT | raw::O_EXCL | raw::O_NOCTTY | raw::O_TRUNC | raw::O_CLOEXEC;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -32,7 +36,12 @@ pub struct OpenFile {
 impl OpenFile {
     /// An open file of a file system.
     #[must_use]
-    pub fn new(ops: Box<dyn FileOps>, flags: u32, location: Option<Location>, name: Box<[u8]>) -> Arc<Self> {
+    pub fn new(
+        ops: Box<dyn FileOps>,
+        flags: u32,
+        location: Option<Location>,
+        name: Box<[u8]>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             ops,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -197,19 +206,35 @@ impl Handle {
     /// # Errors
     /// `EBADF` for `O_PATH`.
     pub fn usable(&self) -> Result<&Self, Errno> {
-        if self.file.flags() & raw::O_PATH == 0 { Ok(self) } else { Err(Errno::EBADF) }
+        if self.file.flags() & raw::O_PATH == 0 {
+            Ok(self)
+        } else {
+            Err(Errno::EBADF)
+        }
     }
 
     fn for_reading(&self) -> Result<(), Errno> {
-        if self.file.is_readable() { Ok(()) } else { Err(Errno::EBADF) }
+        if self.file.is_readable() {
+            Ok(())
+        } else {
+            Err(Errno::EBADF)
+        }
     }
 
     fn for_writing(&self) -> Result<(), Errno> {
-        if self.file.is_writable() { Ok(()) } else { Err(Errno::EBADF) }
+        if self.file.is_writable() {
+            Ok(())
+        } else {
+            Err(Errno::EBADF)
+        }
     }
 
     /// Does `act` at `at`, or at the kernel's offset, which then moves on.
-    fn positioned(&self, at: Option<u64>, act: impl FnOnce(Option<u64>) -> Result<usize, Errno>) -> Result<usize, Errno> {
+    fn positioned(
+        &self,
+        at: Option<u64>,
+        act: impl FnOnce(Option<u64>) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
         if at.is_some() || !self.ops().has_kernel_offset() {
             return act(at);
         }
@@ -246,7 +271,12 @@ impl Handle {
     ///
     /// # Errors
     /// As those.
-    pub fn read_vectored(&self, into: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+    pub fn read_vectored(
+        &self,
+        into: &UserVector,
+        at: Option<u64>,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         self.for_reading()?;
         self.positioned(at, |at| self.ops().read_vectored(self, into, at, flags))
     }
@@ -255,10 +285,16 @@ impl Handle {
     ///
     /// # Errors
     /// As those.
-    pub fn write_vectored(&self, from: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+    pub fn write_vectored(
+        &self,
+        from: &UserVector,
+        at: Option<u64>,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         self.for_writing()?;
         if at.is_none() && self.appends() {
-            let (count, end) = self.append(|at| self.ops().write_vectored(self, from, at, flags))?;
+            let (count, end) =
+                self.append(|at| self.ops().write_vectored(self, from, at, flags))?;
             *self.file.offset.lock() = end;
             return Ok(count);
         }
@@ -270,7 +306,10 @@ impl Handle {
     }
 
     /// Writes at the end; the file finds the end itself, in one step with the write.
-    fn append(&self, act: impl FnOnce(Option<u64>) -> Result<usize, Errno>) -> Result<(usize, u64), Errno> {
+    fn append(
+        &self,
+        act: impl FnOnce(Option<u64>) -> Result<usize, Errno>,
+    ) -> Result<(usize, u64), Errno> {
         let count = act(None)?;
         Ok((count, self.ops().size(self)?))
     }
@@ -321,7 +360,13 @@ impl Handle {
     ///
     /// # Errors
     /// `EACCES` where the access mode forbids it, `ENODEV` where the file cannot be mapped.
-    pub fn mapping(&self, offset: u64, len: u64, shared: bool, writable: bool) -> Result<Mapped, Errno> {
+    pub fn mapping(
+        &self,
+        offset: u64,
+        len: u64,
+        shared: bool,
+        writable: bool,
+    ) -> Result<Mapped, Errno> {
         self.usable()?;
         if !self.file.is_readable() || (shared && writable && !self.file.is_writable()) {
             return Err(Errno::EACCES);
@@ -333,6 +378,46 @@ impl Handle {
     #[must_use]
     pub fn content_key(&self) -> Option<u128> {
         self.ops().content_key(self)
+    }
+
+    /// Writes directory records to the program; returns their bytes, 0 at the end.
+    ///
+    /// # Errors
+    /// `ENOTDIR`, `EINVAL` when not even one record fits, and what the file system met.
+    pub fn list(&self, into: UserSlice, format: RecordFormat) -> Result<usize, Errno> {
+        self.file
+            .downcast::<Directory>()
+            .ok_or(Errno::ENOTDIR)?
+            .list(into, format)
+    }
+
+    /// The seals of a file in memory (`F_GET_SEALS`), or adds `seals` to them (`F_ADD_SEALS`).
+    ///
+    /// # Errors
+    /// `EINVAL` where there are no seals, `EPERM` where they are fixed, `EBUSY`.
+    pub fn seals(&self, add: bool, seals: u32) -> Result<usize, Errno> {
+        let content = self
+            .file
+            .downcast::<MemoryFile>()
+            .ok_or(Errno::EINVAL)?
+            .content();
+        if !add {
+            return Ok(content.seals() as usize);
+        }
+        if seals & !memory::SEALS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !self.file.is_writable() {
+            return Err(Errno::EPERM);
+        }
+        content.seal(seals).map(|()| 0)
+    }
+
+    /// Notes that a POSIX record lock may be held on the host's file.
+    pub fn note_record_lock(&self) {
+        if let Some(file) = self.file.downcast::<super::host::HostRegular>() {
+            file.note_record_lock();
+        }
     }
 
     /// Events that are ready now (`POLL*`), for handles without a host descriptor.

@@ -50,14 +50,24 @@ impl LockTable {
     /// A table without locks.
     #[must_use]
     pub const fn new() -> Self {
-        Self { held: Mutex::new(Vec::new()), changed: WaitQueue::new() }
+        Self {
+            held: Mutex::new(Vec::new()),
+            changed: WaitQueue::new(),
+        }
     }
 
     /// Sets (`Some(exclusive)`) or ends (`None`) a record lock on `start..=last`.
     ///
     /// # Errors
     /// `EAGAIN` when another holds one that conflicts and `wait` is not set; `EINTR`.
-    pub fn record(&self, owner: LockOwner, kind: Option<bool>, start: u64, last: u64, wait: bool) -> Result<(), Errno> {
+    pub fn record(
+        &self,
+        owner: LockOwner,
+        kind: Option<bool>,
+        start: u64,
+        last: u64,
+        wait: bool,
+    ) -> Result<(), Errno> {
         self.set(World::Record, owner, kind, start, last, wait)
     }
 
@@ -69,12 +79,22 @@ impl LockTable {
         self.set(World::Whole, owner, kind, 0, u64::MAX, wait)
     }
 
-    fn set(&self, world: World, owner: LockOwner, kind: Option<bool>, start: u64, last: u64, wait: bool) -> Result<(), Errno> {
+    fn set(
+        &self,
+        world: World,
+        owner: LockOwner,
+        kind: Option<bool>,
+        start: u64,
+        last: u64,
+        wait: bool,
+    ) -> Result<(), Errno> {
         loop {
             let ticket = self.changed.ticket();
             {
                 let mut held = self.held.lock();
-                let blocked = kind.is_some_and(|exclusive| conflict(&held, world, owner, exclusive, start, last).is_some());
+                let blocked = kind.is_some_and(|exclusive| {
+                    conflict(&held, world, owner, exclusive, start, last).is_some()
+                });
                 if !blocked {
                     let before = held.clone();
                     replace(&mut held, world, owner, kind, start, last);
@@ -86,7 +106,9 @@ impl LockTable {
                     return Ok(());
                 }
                 // A conversion under flock(2) is not atomic: the old lock is given up first.
-                if world == World::Whole && held.iter().any(|h| h.world == world && h.owner == owner) {
+                if world == World::Whole
+                    && held.iter().any(|h| h.world == world && h.owner == owner)
+                {
                     replace(&mut held, world, owner, None, start, last);
                     drop(held);
                     self.changed.wake();
@@ -105,8 +127,21 @@ impl LockTable {
 
     /// The first record lock that would stand in the way.
     #[must_use]
-    pub fn blocking(&self, owner: LockOwner, exclusive: bool, start: u64, last: u64) -> Option<Held> {
-        conflict(&self.held.lock(), World::Record, owner, exclusive, start, last)
+    pub fn blocking(
+        &self,
+        owner: LockOwner,
+        exclusive: bool,
+        start: u64,
+        last: u64,
+    ) -> Option<Held> {
+        conflict(
+            &self.held.lock(),
+            World::Record,
+            owner,
+            exclusive,
+            start,
+            last,
+        )
     }
 
     /// Ends all locks of `owner`.
@@ -122,7 +157,14 @@ impl LockTable {
     }
 }
 
-fn conflict(held: &[Held], world: World, owner: LockOwner, exclusive: bool, start: u64, last: u64) -> Option<Held> {
+fn conflict(
+    held: &[Held],
+    world: World,
+    owner: LockOwner,
+    exclusive: bool,
+    start: u64,
+    last: u64,
+) -> Option<Held> {
     held.iter()
         .filter(|h| h.world == world && h.owner != owner && (h.exclusive || exclusive))
         .find(|h| h.start <= last && start <= h.last)
@@ -130,9 +172,22 @@ fn conflict(held: &[Held], world: World, owner: LockOwner, exclusive: bool, star
 }
 
 /// Makes the owner's locks in `start..=last` be of `kind`, splitting and joining them.
-fn replace(held: &mut Vec<Held>, world: World, owner: LockOwner, kind: Option<bool>, start: u64, last: u64) {
+fn replace(
+    held: &mut Vec<Held>,
+    world: World,
+    owner: LockOwner,
+    kind: Option<bool>,
+    start: u64,
+    last: u64,
+) {
     let mut kept = Vec::with_capacity(held.len() + 2);
-    let mut joined = kind.map(|exclusive| Held { owner, exclusive, start, last, world });
+    let mut joined = kind.map(|exclusive| Held {
+        owner,
+        exclusive,
+        start,
+        last,
+        world,
+    });
     for lock in held.drain(..) {
         if lock.world != world || lock.owner != owner {
             kept.push(lock);
@@ -148,10 +203,16 @@ fn replace(held: &mut Vec<Held>, world: World, owner: LockOwner, kind: Option<bo
             continue;
         }
         if lock.start < start {
-            kept.push(Held { last: lock.last.min(start - 1), ..lock });
+            kept.push(Held {
+                last: lock.last.min(start - 1),
+                ..lock
+            });
         }
         if lock.last > last {
-            kept.push(Held { start: lock.start.max(last + 1), ..lock });
+            kept.push(Held {
+                start: lock.start.max(last + 1),
+                ..lock
+            });
         }
     }
     kept.extend(joined);
@@ -170,13 +231,25 @@ mod tests {
         bannock_platform::hosted::install();
         let table = LockTable::new();
         table.record(A, Some(true), 0, 99, false).unwrap();
-        assert_eq!(table.record(B, Some(false), 50, 50, false), Err(Errno::EAGAIN));
+        assert_eq!(
+            table.record(B, Some(false), 50, 50, false),
+            Err(Errno::EAGAIN)
+        );
         table.record(A, None, 40, 59, false).unwrap();
         table.record(B, Some(true), 45, 55, false).unwrap();
-        assert_eq!(table.record(B, Some(true), 39, 39, false), Err(Errno::EAGAIN));
-        assert_eq!(table.blocking(B, true, 0, 1000).map(|h| (h.start, h.last)), Some((0, 39)));
+        assert_eq!(
+            table.record(B, Some(true), 39, 39, false),
+            Err(Errno::EAGAIN)
+        );
+        assert_eq!(
+            table.blocking(B, true, 0, 1000).map(|h| (h.start, h.last)),
+            Some((0, 39))
+        );
         table.record(A, Some(true), 40, 44, false).unwrap();
-        assert_eq!(table.blocking(B, true, 0, 44).map(|h| (h.start, h.last)), Some((0, 44)));
+        assert_eq!(
+            table.blocking(B, true, 0, 44).map(|h| (h.start, h.last)),
+            Some((0, 44))
+        );
         table.release(A);
         assert_eq!(table.blocking(B, true, 0, u64::MAX), None);
     }
@@ -187,7 +260,10 @@ mod tests {
         let table = LockTable::new();
         table.whole(LockOwner::File(1), Some(true), false).unwrap();
         table.record(A, Some(true), 0, u64::MAX, false).unwrap();
-        assert_eq!(table.whole(LockOwner::File(2), Some(false), false), Err(Errno::EAGAIN));
+        assert_eq!(
+            table.whole(LockOwner::File(2), Some(false), false),
+            Err(Errno::EAGAIN)
+        );
         table.whole(LockOwner::File(1), Some(false), false).unwrap();
         table.whole(LockOwner::File(2), Some(false), false).unwrap();
     }

@@ -20,6 +20,8 @@ mod open;
 pub mod ops;
 mod table;
 mod terminal;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 pub mod walk;
 

@@ -26,7 +26,11 @@ impl Mount {
     /// # Errors
     /// `EROFS`.
     pub fn writable(&self) -> Result<(), Errno> {
-        if self.read_only { Err(Errno::EROFS) } else { Ok(()) }
+        if self.read_only {
+            Err(Errno::EROFS)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -129,30 +133,45 @@ impl Mounts {
             if full.is_empty() {
                 full.push(b'/');
             }
-            let mount = Mount { fs: request.fs, read_only: request.read_only, path: full.into(), skeleton: at };
+            let mount = Mount {
+                fs: request.fs,
+                read_only: request.read_only,
+                path: full.into(),
+                skeleton: at,
+            };
             if let Some(node) = nodes.get_mut(at) {
                 node.mount = Some(Arc::new(mount));
             }
         }
         let table = Self::from_nodes(nodes);
         let bare = Mount {
-            fs: Arc::new(Bare { nodes: Arc::clone(&table.nodes) }),
+            fs: Arc::new(Bare {
+                nodes: Arc::clone(&table.nodes),
+            }),
             read_only: true,
             path: Box::from(*b"/"),
             skeleton: ROOT,
         };
-        Ok(Arc::new(Self { bare: Arc::new(bare), ..table }))
+        Ok(Arc::new(Self {
+            bare: Arc::new(bare),
+            ..table
+        }))
     }
 
     fn from_nodes(nodes: Vec<SkeletonNode>) -> Self {
         // While the table is built, the bare directories need not list anything.
         let bare = Mount {
-            fs: Arc::new(Bare { nodes: Arc::new(Vec::new()) }),
+            fs: Arc::new(Bare {
+                nodes: Arc::new(Vec::new()),
+            }),
             read_only: true,
             path: Box::from(*b"/"),
             skeleton: ROOT,
         };
-        Self { nodes: Arc::new(nodes), bare: Arc::new(bare) }
+        Self {
+            nodes: Arc::new(nodes),
+            bare: Arc::new(bare),
+        }
     }
 
     /// The names that lead to a mount point, links of trusted file systems followed.
@@ -178,7 +197,13 @@ impl Mounts {
                     return Err(Errno::ELOOP);
                 }
                 let target = location.fs().read_link(location.id())?;
-                left.extend(components(&target).map(Box::from).collect::<Vec<Box<[u8]>>>().into_iter().rev());
+                left.extend(
+                    components(&target)
+                        .map(Box::from)
+                        .collect::<Vec<Box<[u8]>>>()
+                        .into_iter()
+                        .rev(),
+                );
                 if target.first() == Some(&b'/') {
                     done.clear();
                     at = Some(self.root());
@@ -192,7 +217,9 @@ impl Mounts {
     }
 
     fn locate_names(&self, names: &[Box<[u8]>]) -> Option<Location> {
-        names.iter().try_fold(self.root(), |at, name| self.child(&at, name).ok().map(|(l, _)| l))
+        names.iter().try_fold(self.root(), |at, name| {
+            self.child(&at, name).ok().map(|(l, _)| l)
+        })
     }
 
     /// The root directory.
@@ -208,7 +235,11 @@ impl Mounts {
 
     fn bare(&self, skeleton: usize) -> Location {
         let node = Node::adopt(Arc::clone(&self.bare.fs), skeleton as NodeId);
-        Location { mount: Arc::clone(&self.bare), node, skeleton: Some(skeleton) }
+        Location {
+            mount: Arc::clone(&self.bare),
+            node,
+            skeleton: Some(skeleton),
+        }
     }
 
     /// The root of what is mounted at a skeleton node.
@@ -217,7 +248,11 @@ impl Mounts {
         let root = mount.fs.root();
         mount.fs.retain(root);
         let node = Node::adopt(Arc::clone(&mount.fs), root);
-        Some(Location { mount: Arc::clone(mount), node, skeleton: Some(skeleton) })
+        Some(Location {
+            mount: Arc::clone(mount),
+            node,
+            skeleton: Some(skeleton),
+        })
     }
 
     /// Finds `name` in the directory `at`.
@@ -225,7 +260,11 @@ impl Mounts {
     /// # Errors
     /// What the file system met.
     pub fn child(&self, at: &Location, name: &[u8]) -> Result<(Location, Attributes), Errno> {
-        let inner = at.skeleton.and_then(|s| self.nodes.get(s)).and_then(|n| n.children.get(name)).copied();
+        let inner = at
+            .skeleton
+            .and_then(|s| self.nodes.get(s))
+            .and_then(|n| n.children.get(name))
+            .copied();
         if let Some(skeleton) = inner {
             if let Some(location) = self.enter(skeleton) {
                 let attributes = location.attributes()?;
@@ -234,7 +273,14 @@ impl Mounts {
             if let Ok((id, attributes)) = at.fs().lookup(at.id(), name) {
                 let node = Node::adopt(Arc::clone(at.node.fs()), id);
                 if attributes.kind == FileType::Directory {
-                    return Ok((Location { mount: Arc::clone(&at.mount), node, skeleton: Some(skeleton) }, attributes));
+                    return Ok((
+                        Location {
+                            mount: Arc::clone(&at.mount),
+                            node,
+                            skeleton: Some(skeleton),
+                        },
+                        attributes,
+                    ));
                 }
             }
             let location = self.bare(skeleton);
@@ -243,12 +289,21 @@ impl Mounts {
         }
         let (id, attributes) = at.fs().lookup(at.id(), name)?;
         let node = Node::adopt(Arc::clone(at.node.fs()), id);
-        Ok((Location { mount: Arc::clone(&at.mount), node, skeleton: None }, attributes))
+        Ok((
+            Location {
+                mount: Arc::clone(&at.mount),
+                node,
+                skeleton: None,
+            },
+            attributes,
+        ))
     }
 
     /// Whether a path that starts with `name` in `at` stays in the mount of `at`.
     pub(super) fn stays_inside(&self, at: &Location, name: &[u8]) -> bool {
-        !at.skeleton.and_then(|s| self.nodes.get(s)).is_some_and(|n| n.children.contains_key(name))
+        !at.skeleton
+            .and_then(|s| self.nodes.get(s))
+            .is_some_and(|n| n.children.contains_key(name))
     }
 
     /// The directory that holds the directory `at`; that of the root is itself.
@@ -263,7 +318,11 @@ impl Mounts {
         let id = at.fs().parent(at.id())?;
         let node = Node::adopt(Arc::clone(at.node.fs()), id);
         let skeleton = self.skeleton_of(&at.mount, id);
-        Ok(Location { mount: Arc::clone(&at.mount), node, skeleton })
+        Ok(Location {
+            mount: Arc::clone(&at.mount),
+            node,
+            skeleton,
+        })
     }
 
     /// The skeleton node that a directory of `mount` is, if it is one.
@@ -271,7 +330,11 @@ impl Mounts {
         if id == mount.fs.root() {
             return Some(mount.skeleton);
         }
-        if self.nodes.get(mount.skeleton).is_none_or(|n| n.children.is_empty()) {
+        if self
+            .nodes
+            .get(mount.skeleton)
+            .is_none_or(|n| n.children.is_empty())
+        {
             return None;
         }
         let path = mount.fs.path(id).ok()?;
@@ -313,11 +376,23 @@ impl Mounts {
     pub fn entries(&self, at: &Location) -> Result<Vec<DirectoryEntry>, Errno> {
         let own = at.attributes()?;
         let up = self.parent(at).and_then(|p| p.attributes()).unwrap_or(own);
-        let dot = |name: &[u8], inode| DirectoryEntry { name: name.into(), inode, kind: Some(FileType::Directory) };
+        let dot = |name: &[u8], inode| DirectoryEntry {
+            name: name.into(),
+            inode,
+            kind: Some(FileType::Directory),
+        };
         let mut all = Vec::from([dot(b".", own.inode), dot(b"..", up.inode)]);
-        let inner = at.skeleton.and_then(|s| self.nodes.get(s)).map(|n| &n.children);
+        let inner = at
+            .skeleton
+            .and_then(|s| self.nodes.get(s))
+            .map(|n| &n.children);
         let shadowed = |name: &[u8]| inner.is_some_and(|c| c.contains_key(name));
-        all.extend(at.fs().entries(at.id())?.into_iter().filter(|e| !shadowed(&e.name)));
+        all.extend(
+            at.fs()
+                .entries(at.id())?
+                .into_iter()
+                .filter(|e| !shadowed(&e.name)),
+        );
         for (name, skeleton) in inner.into_iter().flatten() {
             let inode = self
                 .nodes
@@ -334,14 +409,18 @@ impl Mounts {
     ///
     /// # Errors
     /// `EACCES`.
-    pub(super) fn may_search(attributes: &Attributes, credentials: &Credentials) -> Result<(), Errno> {
+    pub(super) fn may_search(
+        attributes: &Attributes,
+        credentials: &Credentials,
+    ) -> Result<(), Errno> {
         attributes.check(credentials, super::attributes::X_OK)
     }
 }
 
 /// The components of a path that name something.
 pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|b| *b == b'/').filter(|c| !c.is_empty() && *c != b".")
+    path.split(|b| *b == b'/')
+        .filter(|c| !c.is_empty() && *c != b".")
 }
 
 /// `inside`, an absolute path, below `base`.
@@ -358,7 +437,11 @@ fn child_or_new(nodes: &mut Vec<SkeletonNode>, at: usize, name: Box<[u8]>) -> us
         return *found;
     }
     let fresh = nodes.len();
-    nodes.push(SkeletonNode { parent: at, name: name.clone(), ..SkeletonNode::default() });
+    nodes.push(SkeletonNode {
+        parent: at,
+        name: name.clone(),
+        ..SkeletonNode::default()
+    });
     if let Some(parent) = nodes.get_mut(at) {
         parent.children.insert(name, fresh);
     }
@@ -392,7 +475,10 @@ impl FileSystem for Bare {
 
     fn parent(&self, node: NodeId) -> Result<NodeId, Errno> {
         let index = usize::try_from(node).map_err(|_| Errno::ENOENT)?;
-        self.nodes.get(index).map(|n| n.parent as NodeId).ok_or(Errno::ENOENT)
+        self.nodes
+            .get(index)
+            .map(|n| n.parent as NodeId)
+            .ok_or(Errno::ENOENT)
     }
 
     fn path(&self, node: NodeId) -> Result<Vec<u8>, Errno> {
@@ -415,7 +501,12 @@ impl FileSystem for Bare {
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, Errno> {
-        Ok(Attributes::synthetic(BARE_DEVICE, node + 1, FileType::Directory, 0o755))
+        Ok(Attributes::synthetic(
+            BARE_DEVICE,
+            node + 1,
+            FileType::Directory,
+            0o755,
+        ))
     }
 
     fn entries(&self, _: NodeId) -> Result<Vec<DirectoryEntry>, Errno> {
@@ -428,6 +519,10 @@ impl FileSystem for Bare {
     }
 
     fn usage(&self) -> Result<Usage, Errno> {
-        Ok(Usage { magic: 0x8584_58f6, block_size: 4096, ..Usage::default() })
+        Ok(Usage {
+            magic: 0x8584_58f6,
+            block_size: 4096,
+            ..Usage::default()
+        })
     }
 }

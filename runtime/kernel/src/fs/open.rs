@@ -30,7 +30,13 @@ pub const KNOWN_FLAGS: u32 = raw::O_ACCMODE
     | raw::O_TMPFILE;
 
 /// Flags that a file system's `open` is given.
-const FS_FLAGS: u32 = raw::O_ACCMODE | raw::O_TRUNC | raw::O_APPEND | raw::O_NONBLOCK | raw::O_SYNC | raw::O_DSYNC | raw::O_DIRECT;
+const FS_FLAGS: u32 = raw::O_ACCMODE
+    | raw::O_TRUNC
+    | raw::O_APPEND
+    | raw::O_NONBLOCK
+    | raw::O_SYNC
+    | raw::O_DSYNC
+    | raw::O_DIRECT;
 
 /// `O_TMPFILE` without its `O_DIRECTORY` bit.
 const UNNAMED: u32 = raw::O_TMPFILE & !raw::O_DIRECTORY;
@@ -58,7 +64,9 @@ impl FsContext {
         credentials: &Credentials,
     ) -> Result<Arc<Handle>, Errno> {
         let mut how = how;
-        if flags & raw::O_NOFOLLOW != 0 || flags & (raw::O_CREAT | raw::O_EXCL) == raw::O_CREAT | raw::O_EXCL {
+        if flags & raw::O_NOFOLLOW != 0
+            || flags & (raw::O_CREAT | raw::O_EXCL) == raw::O_CREAT | raw::O_EXCL
+        {
             how |= How::NO_FOLLOW;
         }
         let flags = if flags & raw::O_PATH != 0 {
@@ -68,7 +76,13 @@ impl FsContext {
         };
         let mode = mode & 0o7777 & !self.umask();
         self.with_walker(start, how, credentials, |walker| {
-            Opening { context: self, walker, flags, mode }.open(path)
+            Opening {
+                context: self,
+                walker,
+                flags,
+                mode,
+            }
+            .open(path)
         })
     }
 
@@ -76,7 +90,13 @@ impl FsContext {
     ///
     /// # Errors
     /// As execve(2): `EACCES` for what is not a regular file or not executable.
-    pub fn open_for_exec(&self, start: Option<&Location>, path: &[u8], how: How, credentials: &Credentials) -> Result<Executable, Errno> {
+    pub fn open_for_exec(
+        &self,
+        start: Option<&Location>,
+        path: &[u8],
+        how: How,
+        credentials: &Credentials,
+    ) -> Result<Executable, Errno> {
         let (at, attributes) = match self.walk(start, path, how, credentials)? {
             Target::Found(at, attributes) => (at, attributes),
             Target::Open(handle) => {
@@ -121,10 +141,19 @@ impl Opening<'_> {
         if !self.has(raw::O_PATH | raw::O_DIRECTORY)
             && let Some((base, rest)) = self.walker.direct(path)?
             && !(self.writes() && base.mount.read_only)
-            && let Some((id, _, opened)) = base.fs().open_path(base.id(), &rest, self.flags & FS_FLAGS)?
+            && let Some((id, _, opened)) =
+                base.fs()
+                    .open_path(base.id(), &rest, self.flags & FS_FLAGS)?
         {
             let node = Node::adopt(Arc::clone(base.node.fs()), id);
-            return Ok(self.handle(opened, Location { mount: base.mount, node, skeleton: None }));
+            return Ok(self.handle(
+                opened,
+                Location {
+                    mount: base.mount,
+                    node,
+                    skeleton: None,
+                },
+            ));
         }
         match self.walker.walk(path)? {
             Target::Found(at, attributes) => self.existing(at, attributes),
@@ -166,10 +195,18 @@ impl Opening<'_> {
             may_change(&last.directory_attributes, self.walker.credentials)?;
             let new = self.new_file(&last.directory_attributes);
             let flags = self.flags & FS_FLAGS & !raw::O_TRUNC;
-            match last.directory.fs().create(last.directory.id(), &last.name, &new, flags) {
+            match last
+                .directory
+                .fs()
+                .create(last.directory.id(), &last.name, &new, flags)
+            {
                 Ok((id, opened)) => {
                     let node = Node::adopt(Arc::clone(last.directory.node.fs()), id);
-                    let at = Location { mount: Arc::clone(&last.directory.mount), node, skeleton: None };
+                    let at = Location {
+                        mount: Arc::clone(&last.directory.mount),
+                        node,
+                        skeleton: None,
+                    };
                     let mut name = self.context.path(&last.directory).unwrap_or_default();
                     if name != b"/" {
                         name.push(b'/');
@@ -186,23 +223,41 @@ impl Opening<'_> {
 
     fn new_file(&self, directory: &Attributes) -> NewFile<'static> {
         let credentials = self.walker.credentials;
-        NewFile { kind: NewKind::Regular, mode: self.mode, uid: credentials.uid, gid: new_group(directory, credentials) }
+        NewFile {
+            kind: NewKind::Regular,
+            mode: self.mode,
+            uid: credentials.uid,
+            gid: new_group(directory, credentials),
+        }
     }
 
     fn unnamed(&self, path: &[u8]) -> Result<Arc<Handle>, Errno> {
         if self.flags & raw::O_ACCMODE == raw::O_RDONLY {
             return Err(Errno::EINVAL);
         }
-        let Target::Found(at, attributes) = self.walker.walk(path)? else { return Err(Errno::ENOTDIR) };
+        let Target::Found(at, attributes) = self.walker.walk(path)? else {
+            return Err(Errno::ENOTDIR);
+        };
         if attributes.kind != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
         at.mount.writable()?;
         may_change(&attributes, self.walker.credentials)?;
-        let (id, opened) = at.fs().create_unnamed(at.id(), &self.new_file(&attributes), self.flags & FS_FLAGS)?;
+        let (id, opened) =
+            at.fs()
+                .create_unnamed(at.id(), &self.new_file(&attributes), self.flags & FS_FLAGS)?;
         let node = Node::adopt(Arc::clone(at.node.fs()), id);
         let name = Box::from(&b"(unnamed)"[..]);
-        Ok(Handle::opened(opened, self.flags & !UNNAMED, Location { mount: at.mount, node, skeleton: None }, name))
+        Ok(Handle::opened(
+            opened,
+            self.flags & !UNNAMED,
+            Location {
+                mount: at.mount,
+                node,
+                skeleton: None,
+            },
+            name,
+        ))
     }
 
     fn existing(&self, at: Location, attributes: Attributes) -> Result<Arc<Handle>, Errno> {
@@ -227,7 +282,11 @@ impl Opening<'_> {
             raw::O_WRONLY => W_OK,
             _ => R_OK | W_OK,
         };
-        let wanted = if self.has(raw::O_TRUNC) { wanted | W_OK } else { wanted };
+        let wanted = if self.has(raw::O_TRUNC) {
+            wanted | W_OK
+        } else {
+            wanted
+        };
         attributes.check(self.walker.credentials, wanted)?;
         if wanted & W_OK != 0 && matches!(attributes.kind, FileType::Regular) {
             at.mount.writable()?;
@@ -253,5 +312,9 @@ impl Opening<'_> {
 
 /// Group of a new file: that of the directory where it has the set-group-ID bit (inode(7)).
 pub(crate) fn new_group(directory: &Attributes, credentials: &Credentials) -> u32 {
-    if directory.mode & raw::S_ISGID != 0 { directory.gid } else { credentials.gid }
+    if directory.mode & raw::S_ISGID != 0 {
+        directory.gid
+    } else {
+        credentials.gid
+    }
 }

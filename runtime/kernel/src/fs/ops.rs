@@ -66,7 +66,12 @@ pub trait FileOps: Any + Send + Sync {
     ///
     /// # Errors
     /// As read(2).
-    fn read(&self, _handle: &Handle, _into: host::Into<'_>, _at: Option<u64>) -> Result<usize, Errno> {
+    fn read(
+        &self,
+        _handle: &Handle,
+        _into: host::Into<'_>,
+        _at: Option<u64>,
+    ) -> Result<usize, Errno> {
         Err(Errno::EINVAL)
     }
 
@@ -74,7 +79,12 @@ pub trait FileOps: Any + Send + Sync {
     ///
     /// # Errors
     /// As write(2).
-    fn write(&self, _handle: &Handle, _from: host::From<'_>, _at: Option<u64>) -> Result<usize, Errno> {
+    fn write(
+        &self,
+        _handle: &Handle,
+        _from: host::From<'_>,
+        _at: Option<u64>,
+    ) -> Result<usize, Errno> {
         Err(Errno::EINVAL)
     }
 
@@ -82,16 +92,32 @@ pub trait FileOps: Any + Send + Sync {
     ///
     /// # Errors
     /// As preadv2(2).
-    fn read_vectored(&self, handle: &Handle, into: &UserVector, at: Option<u64>, _flags: u32) -> Result<usize, Errno> {
-        gather(into, at, |slice, at| self.read(handle, host::Into::User(slice), at))
+    fn read_vectored(
+        &self,
+        handle: &Handle,
+        into: &UserVector,
+        at: Option<u64>,
+        _flags: u32,
+    ) -> Result<usize, Errno> {
+        gather(into, at, |slice, at| {
+            self.read(handle, host::Into::User(slice), at)
+        })
     }
 
     /// Writes from several ranges; `flags` are `RWF_*`.
     ///
     /// # Errors
     /// As pwritev2(2).
-    fn write_vectored(&self, handle: &Handle, from: &UserVector, at: Option<u64>, _flags: u32) -> Result<usize, Errno> {
-        gather(from, at, |slice, at| self.write(handle, host::From::User(slice), at))
+    fn write_vectored(
+        &self,
+        handle: &Handle,
+        from: &UserVector,
+        at: Option<u64>,
+        _flags: u32,
+    ) -> Result<usize, Errno> {
+        gather(from, at, |slice, at| {
+            self.write(handle, host::From::User(slice), at)
+        })
     }
 
     /// Where the file ends, for appending. Only asked where [`Self::has_kernel_offset`].
@@ -118,7 +144,11 @@ pub trait FileOps: Any + Send + Sync {
     /// # Errors
     /// What the file met.
     fn change(&self, _handle: &Handle, changes: &Changes) -> Result<(), Errno> {
-        if changes.size.is_some() { Err(Errno::EINVAL) } else { Err(Errno::EPERM) }
+        if changes.size.is_some() {
+            Err(Errno::EINVAL)
+        } else {
+            Err(Errno::EPERM)
+        }
     }
 
     /// fallocate(2).
@@ -154,7 +184,14 @@ pub trait FileOps: Any + Send + Sync {
     ///
     /// # Errors
     /// `ENODEV` where the file cannot be mapped.
-    fn map(&self, _handle: &Handle, _offset: u64, _len: u64, _shared: bool, _writable: bool) -> Result<Mapped, Errno> {
+    fn map(
+        &self,
+        _handle: &Handle,
+        _offset: u64,
+        _len: u64,
+        _shared: bool,
+        _writable: bool,
+    ) -> Result<Mapped, Errno> {
         Err(Errno::ENODEV)
     }
 
@@ -224,7 +261,9 @@ impl HostFile {
 pub(super) const OWN_POSITION: i64 = -1;
 
 pub(super) fn host_offset(at: Option<u64>) -> Result<i64, Errno> {
-    at.map_or(Ok(OWN_POSITION), |at| i64::try_from(at).map_err(|_| Errno::EINVAL))
+    at.map_or(Ok(OWN_POSITION), |at| {
+        i64::try_from(at).map_err(|_| Errno::EINVAL)
+    })
 }
 
 pub(super) fn host_read(fd: HostFd, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
@@ -234,7 +273,11 @@ pub(super) fn host_read(fd: HostFd, into: host::Into<'_>, at: Option<u64>) -> Re
     }
 }
 
-pub(super) fn host_write(fd: HostFd, from: host::From<'_>, at: Option<u64>) -> Result<usize, Errno> {
+pub(super) fn host_write(
+    fd: HostFd,
+    from: host::From<'_>,
+    at: Option<u64>,
+) -> Result<usize, Errno> {
     match at {
         Some(_) => host::file::write_at(fd, from, host_offset(at)?),
         None => host::file::write(fd, from),
@@ -250,15 +293,32 @@ impl FileOps for HostFile {
         host_read(handle.host()?, into, at)
     }
 
-    fn write(&self, handle: &Handle, from: host::From<'_>, at: Option<u64>) -> Result<usize, Errno> {
+    fn write(
+        &self,
+        handle: &Handle,
+        from: host::From<'_>,
+        at: Option<u64>,
+    ) -> Result<usize, Errno> {
         host_write(handle.host()?, from, at)
     }
 
-    fn read_vectored(&self, handle: &Handle, into: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+    fn read_vectored(
+        &self,
+        handle: &Handle,
+        into: &UserVector,
+        at: Option<u64>,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         host::file::read_vectored(handle.host()?, into, host_offset(at)?, flags)
     }
 
-    fn write_vectored(&self, handle: &Handle, from: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+    fn write_vectored(
+        &self,
+        handle: &Handle,
+        from: &UserVector,
+        at: Option<u64>,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         host::file::write_vectored(handle.host()?, from, host_offset(at)?, flags)
     }
 
@@ -272,7 +332,11 @@ impl FileOps for HostFile {
 
     fn change(&self, _handle: &Handle, changes: &Changes) -> Result<(), Errno> {
         // Modes and owners of pipes and streams are nobody's business outside the container.
-        if changes.size.is_some() { Err(Errno::EINVAL) } else { Ok(()) }
+        if changes.size.is_some() {
+            Err(Errno::EINVAL)
+        } else {
+            Ok(())
+        }
     }
 
     fn sync(&self, handle: &Handle, data_only: bool) -> Result<(), Errno> {

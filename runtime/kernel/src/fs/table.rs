@@ -27,7 +27,10 @@ impl FileTable {
     /// An empty table for the process `owner`.
     #[must_use]
     pub const fn new(owner: i32) -> Self {
-        Self { owner, slots: Mutex::new(Vec::new()) }
+        Self {
+            owner,
+            slots: Mutex::new(Vec::new()),
+        }
     }
 
     /// The handle behind `fd`.
@@ -36,7 +39,11 @@ impl FileTable {
     /// `EBADF`.
     pub fn get(&self, fd: i32) -> Result<Arc<Handle>, Errno> {
         let slots = self.slots.lock();
-        slots.get(index(fd)?).and_then(Option::as_ref).map(|s| Arc::clone(&s.handle)).ok_or(Errno::EBADF)
+        slots
+            .get(index(fd)?)
+            .and_then(Option::as_ref)
+            .map(|s| Arc::clone(&s.handle))
+            .ok_or(Errno::EBADF)
     }
 
     /// Like [`Self::get`], for all uses but as a place.
@@ -53,11 +60,21 @@ impl FileTable {
     ///
     /// # Errors
     /// `EMFILE`, or `EINVAL` when `least` is not below the limit.
-    pub fn insert(&self, handle: Arc<Handle>, least: i32, close_on_exec: bool, limit: usize) -> Result<i32, Errno> {
+    pub fn insert(
+        &self,
+        handle: Arc<Handle>,
+        least: i32,
+        close_on_exec: bool,
+        limit: usize,
+    ) -> Result<i32, Errno> {
         let least = usize::try_from(least).map_err(|_| Errno::EINVAL)?;
         let limit = limit.min(MAX_DESCRIPTORS);
         if least >= limit {
-            return Err(if least == 0 { Errno::EMFILE } else { Errno::EINVAL });
+            return Err(if least == 0 {
+                Errno::EMFILE
+            } else {
+                Errno::EINVAL
+            });
         }
         let mut slots = self.slots.lock();
         let free = (least..slots.len()).find(|&i| slots.get(i).is_some_and(Option::is_none));
@@ -69,7 +86,10 @@ impl FileTable {
             slots.resize(number + 1, None);
         }
         if let Some(slot) = slots.get_mut(number) {
-            *slot = Some(Slot { handle, close_on_exec });
+            *slot = Some(Slot {
+                handle,
+                close_on_exec,
+            });
         }
         i32::try_from(number).map_err(|_| Errno::EMFILE)
     }
@@ -78,7 +98,12 @@ impl FileTable {
     ///
     /// # Errors
     /// `EMFILE`.
-    pub fn insert_pair(&self, pair: [Arc<Handle>; 2], close_on_exec: bool, limit: usize) -> Result<[i32; 2], Errno> {
+    pub fn insert_pair(
+        &self,
+        pair: [Arc<Handle>; 2],
+        close_on_exec: bool,
+        limit: usize,
+    ) -> Result<[i32; 2], Errno> {
         let [first, second] = pair;
         let a = self.insert(first, 0, close_on_exec, limit)?;
         match self.insert(second, 0, close_on_exec, limit) {
@@ -94,7 +119,13 @@ impl FileTable {
     ///
     /// # Errors
     /// `EBADF` when `fd` is out of range.
-    pub fn replace(&self, fd: i32, handle: Arc<Handle>, close_on_exec: bool, limit: usize) -> Result<(), Errno> {
+    pub fn replace(
+        &self,
+        fd: i32,
+        handle: Arc<Handle>,
+        close_on_exec: bool,
+        limit: usize,
+    ) -> Result<(), Errno> {
         let number = index(fd)?;
         if number >= limit.min(MAX_DESCRIPTORS) {
             return Err(Errno::EBADF);
@@ -104,7 +135,10 @@ impl FileTable {
             slots.resize(number + 1, None);
         }
         if let Some(slot) = slots.get_mut(number) {
-            let old = slot.replace(Slot { handle, close_on_exec });
+            let old = slot.replace(Slot {
+                handle,
+                close_on_exec,
+            });
             self.close(old);
         }
         Ok(())
@@ -131,7 +165,14 @@ impl FileTable {
 
     /// Marks all descriptors in `range` to be closed on exec.
     pub fn mark_range(&self, range: Range<usize>) {
-        for slot in self.slots.lock().iter_mut().skip(range.start).take(range.len()).flatten() {
+        for slot in self
+            .slots
+            .lock()
+            .iter_mut()
+            .skip(range.start)
+            .take(range.len())
+            .flatten()
+        {
             slot.close_on_exec = true;
         }
     }
@@ -142,7 +183,13 @@ impl FileTable {
     }
 
     fn remove_if(&self, range: Range<usize>, condition: impl Fn(&Slot) -> bool) {
-        for slot in self.slots.lock().iter_mut().skip(range.start).take(range.len()) {
+        for slot in self
+            .slots
+            .lock()
+            .iter_mut()
+            .skip(range.start)
+            .take(range.len())
+        {
             if slot.as_ref().is_some_and(&condition) {
                 self.close(slot.take());
             }
@@ -162,7 +209,11 @@ impl FileTable {
     /// `EBADF`.
     pub fn is_close_on_exec(&self, fd: i32) -> Result<bool, Errno> {
         let slots = self.slots.lock();
-        slots.get(index(fd)?).and_then(Option::as_ref).map(|s| s.close_on_exec).ok_or(Errno::EBADF)
+        slots
+            .get(index(fd)?)
+            .and_then(Option::as_ref)
+            .map(|s| s.close_on_exec)
+            .ok_or(Errno::EBADF)
     }
 
     /// Sets `FD_CLOEXEC` of `fd`.
@@ -171,7 +222,10 @@ impl FileTable {
     /// `EBADF`.
     pub fn set_close_on_exec(&self, fd: i32, value: bool) -> Result<(), Errno> {
         let mut slots = self.slots.lock();
-        let slot = slots.get_mut(index(fd)?).and_then(Option::as_mut).ok_or(Errno::EBADF)?;
+        let slot = slots
+            .get_mut(index(fd)?)
+            .and_then(Option::as_mut)
+            .ok_or(Errno::EBADF)?;
         slot.close_on_exec = value;
         Ok(())
     }
@@ -181,27 +235,36 @@ impl FileTable {
     pub fn fork_with<R>(&self, owner: i32, act: impl FnOnce(Self) -> R) -> R {
         let slots = self.slots.lock();
         // Duplicates share a handle in the child as they do here.
-        let mut made: alloc::collections::BTreeMap<*const Handle, Arc<Handle>> = alloc::collections::BTreeMap::new();
+        let mut made: alloc::collections::BTreeMap<*const Handle, Arc<Handle>> =
+            alloc::collections::BTreeMap::new();
         let copy = slots
             .iter()
             .map(|slot| {
                 slot.as_ref().map(|s| Slot {
                     handle: Arc::clone(
-                        made.entry(Arc::as_ptr(&s.handle)).or_insert_with(|| s.handle.inherited(owner)),
+                        made.entry(Arc::as_ptr(&s.handle))
+                            .or_insert_with(|| s.handle.inherited(owner)),
                     ),
                     close_on_exec: s.close_on_exec,
                 })
             })
             .collect();
-        act(Self { owner, slots: Mutex::new(copy) })
+        act(Self {
+            owner,
+            slots: Mutex::new(copy),
+        })
     }
 
     /// Host descriptors that the table stands for, ascending.
     #[must_use]
     pub fn host_numbers(&self) -> Vec<i32> {
         let slots = self.slots.lock();
-        let mut numbers: Vec<i32> =
-            slots.iter().flatten().filter_map(|s| s.handle.host_fd()).map(|fd| fd.number()).collect();
+        let mut numbers: Vec<i32> = slots
+            .iter()
+            .flatten()
+            .filter_map(|s| s.handle.host_fd())
+            .map(|fd| fd.number())
+            .collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers
@@ -211,7 +274,11 @@ impl FileTable {
     #[must_use]
     pub fn numbers(&self) -> Vec<i32> {
         let slots = self.slots.lock();
-        (0i32..).zip(slots.iter()).filter(|(_, slot)| slot.is_some()).map(|(i, _)| i).collect()
+        (0i32..)
+            .zip(slots.iter())
+            .filter(|(_, slot)| slot.is_some())
+            .map(|(i, _)| i)
+            .collect()
     }
 
     /// Closes everything, as the end of a process does.

@@ -24,7 +24,9 @@ enum Transfer {
 fn transfer(kind: Kind, request: u32) -> Option<Transfer> {
     let terminal = kind == Kind::Stream;
     Some(match request {
-        raw::FIONREAD if matches!(kind, Kind::Pipe | Kind::Stream | Kind::Socket) => Transfer::Out(4),
+        raw::FIONREAD if matches!(kind, Kind::Pipe | Kind::Stream | Kind::Socket) => {
+            Transfer::Out(4)
+        }
         raw::TCGETS if terminal => Transfer::Out(TERMIOS),
         raw::TCSETS | raw::TCSETSW | raw::TCSETSF if terminal => Transfer::In(TERMIOS),
         raw::TCGETS2 if terminal => Transfer::Out(TERMIOS2),

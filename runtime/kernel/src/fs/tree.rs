@@ -7,9 +7,13 @@
 use super::attributes::{Attributes, FileType};
 use super::filesystem::{DirectoryEntry, FileSystem, NodeId, Opened, Usage};
 use super::ops::{FileOps, Kind, Mapped};
-use super::{Handle, locks::LockTable, locks::LockOwner};
+use super::{Handle, locks::LockOwner, locks::LockTable};
 use alloc::{collections::BTreeMap, ffi::CString, format, string::String, sync::Arc, vec::Vec};
-use bannock_measure::{escape, tree::{Entry, Manifest, Node}, verity::FileDigest};
+use bannock_measure::{
+    escape,
+    tree::{Entry, Manifest, Node},
+    verity::FileDigest,
+};
 use bannock_platform::cache::{Extent, Pool};
 use bannock_platform::host::{self, HostFd};
 use bannock_platform::{Errno, memory::Backing, sync::Mutex};
@@ -55,10 +59,25 @@ impl TreeFs {
     ///
     /// # Errors
     /// What the host said about `source`.
-    pub fn new(source: &[u8], manifest: Manifest, device: u64, pool: Arc<Pool>, denied: Arc<dyn Denied>) -> Result<Self, Errno> {
+    pub fn new(
+        source: &[u8],
+        manifest: Manifest,
+        device: u64,
+        pool: Arc<Pool>,
+        denied: Arc<dyn Denied>,
+    ) -> Result<Self, Errno> {
         let path = CString::new(source).map_err(|_| Errno::EINVAL)?;
         let root = host::file::open_absolute(&path, raw::O_PATH | raw::O_DIRECTORY)?;
-        Ok(Self { shared: Arc::new(Shared { root, manifest, device, pool, denied, copies: Mutex::new(BTreeMap::new()) }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                root,
+                manifest,
+                device,
+                pool,
+                denied,
+                copies: Mutex::new(BTreeMap::new()),
+            }),
+        })
     }
 
     /// The host descriptor of the root, for the list of those that survive exec.
@@ -70,13 +89,21 @@ impl TreeFs {
 
 impl Shared {
     fn entry(&self, node: NodeId) -> Result<&Entry, Errno> {
-        let index = usize::try_from(node).ok().and_then(|n| n.checked_sub(1)).ok_or(Errno::ENOENT)?;
+        let index = usize::try_from(node)
+            .ok()
+            .and_then(|n| n.checked_sub(1))
+            .ok_or(Errno::ENOENT)?;
         self.manifest.entries().get(index).ok_or(Errno::ENOENT)
     }
 
     fn find(&self, path: &[u8]) -> Result<NodeId, Errno> {
-        let found = self.manifest.entries().binary_search_by(|e| e.path[..].cmp(path));
-        found.map(|index| index as NodeId + 1).map_err(|_| Errno::ENOENT)
+        let found = self
+            .manifest
+            .entries()
+            .binary_search_by(|e| e.path[..].cmp(path));
+        found
+            .map(|index| index as NodeId + 1)
+            .map_err(|_| Errno::ENOENT)
     }
 
     fn attributes(&self, node: NodeId) -> Result<Attributes, Errno> {
@@ -98,7 +125,9 @@ impl Shared {
             return Ok(Arc::clone(copy));
         }
         let entry = self.entry(node)?;
-        let Node::File { size, digest, .. } = &entry.node else { return Err(Errno::EISDIR) };
+        let Node::File { size, digest, .. } = &entry.node else {
+            return Err(Errno::EISDIR);
+        };
         let extent = self.pool.allocate(*size)?;
         if let Err(why) = self.fill(&extent, &entry.path, *size, digest) {
             self.pool.release(extent);
@@ -115,7 +144,12 @@ impl Shared {
         }
         let mut key = [0u8; 16];
         key.copy_from_slice(&digest[..16]);
-        let copy = Arc::new(Copy { extent, size: *size, key: u128::from_le_bytes(key), locks: Arc::new(LockTable::new()) });
+        let copy = Arc::new(Copy {
+            extent,
+            size: *size,
+            key: u128::from_le_bytes(key),
+            locks: Arc::new(LockTable::new()),
+        });
         // Another thread may have been first; its copy is as good, and may be in use.
         let mut copies = self.copies.lock();
         let kept = Arc::clone(copies.entry(node).or_insert_with(|| Arc::clone(&copy)));
@@ -128,12 +162,20 @@ impl Shared {
         Ok(kept)
     }
 
-    fn fill(&self, extent: &Extent, path: &[u8], size: u64, digest: &[u8; 32]) -> Result<(), Difference> {
+    fn fill(
+        &self,
+        extent: &Extent,
+        path: &[u8],
+        size: u64,
+        digest: &[u8; 32],
+    ) -> Result<(), Difference> {
         let relative = path.strip_prefix(b"/").unwrap_or(path);
         let name = CString::new(relative).map_err(|_| Difference::Resources(Errno::EINVAL))?;
         let flags = raw::O_RDONLY | raw::O_NOFOLLOW | raw::O_NONBLOCK;
         let file = host::file::open_beneath(self.root, &name, flags, 0).map_err(|e| match e {
-            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR => Difference::Resources(e),
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::EINTR => {
+                Difference::Resources(e)
+            }
             e => Difference::Content(format!("the host cannot open it ({e})")),
         })?;
         let outcome = copy_and_check(extent, file, size, digest);
@@ -149,7 +191,12 @@ enum Difference {
     Resources(Errno),
 }
 
-fn copy_and_check(extent: &Extent, file: HostFd, size: u64, digest: &[u8; 32]) -> Result<(), Difference> {
+fn copy_and_check(
+    extent: &Extent,
+    file: HostFd,
+    size: u64,
+    digest: &[u8; 32],
+) -> Result<(), Difference> {
     let mut at = 0u64;
     while at < size {
         let count = usize::try_from(size - at).unwrap_or(CHUNK).min(CHUNK);
@@ -157,14 +204,24 @@ fn copy_and_check(extent: &Extent, file: HostFd, size: u64, digest: &[u8; 32]) -
             .fill_from_host(at, count, file, at)
             .map_err(|e| Difference::Content(format!("reading it failed ({e})")))?;
         if got == 0 {
-            return Err(Difference::Content(format!("it ends after {at} bytes instead of {size}")));
+            return Err(Difference::Content(format!(
+                "it ends after {at} bytes instead of {size}"
+            )));
         }
         at += got as u64;
     }
     let mut beyond = [0u8; 1];
-    match host::file::read_at(file, host::Into::Kernel(&mut beyond), i64::try_from(size).unwrap_or(i64::MAX)) {
+    match host::file::read_at(
+        file,
+        host::Into::Kernel(&mut beyond),
+        i64::try_from(size).unwrap_or(i64::MAX),
+    ) {
         Ok(0) => {}
-        Ok(_) => return Err(Difference::Content(format!("it is longer than {size} bytes"))),
+        Ok(_) => {
+            return Err(Difference::Content(format!(
+                "it is longer than {size} bytes"
+            )));
+        }
         Err(e) => return Err(Difference::Content(format!("reading it failed ({e})"))),
     }
     // What is hashed is the copy, which the host cannot change any more.
@@ -173,7 +230,9 @@ fn copy_and_check(extent: &Extent, file: HostFd, size: u64, digest: &[u8; 32]) -
     let mut at = 0u64;
     while at < size {
         let count = usize::try_from(size - at).unwrap_or(CHUNK).min(CHUNK);
-        let part = buffer.get_mut(..count).ok_or(Difference::Resources(Errno::EIO))?;
+        let part = buffer
+            .get_mut(..count)
+            .ok_or(Difference::Resources(Errno::EIO))?;
         extent.read(at, part).map_err(Difference::Resources)?;
         hash.update(part);
         at += count as u64;
@@ -243,18 +302,30 @@ impl FileSystem for TreeFs {
                     Node::Symlink { .. } => FileType::Symlink,
                 };
                 let inode = self.shared.find(&child.path)?;
-                Ok(DirectoryEntry { name: child.name().into(), inode, kind: Some(kind) })
+                Ok(DirectoryEntry {
+                    name: child.name().into(),
+                    inode,
+                    kind: Some(kind),
+                })
             })
             .collect()
     }
 
     fn open(&self, node: NodeId, _: u32) -> Result<Opened, Errno> {
         let copy = self.shared.copy(node)?;
-        Ok(Opened::new(TreeFile { shared: Arc::clone(&self.shared), node, copy }))
+        Ok(Opened::new(TreeFile {
+            shared: Arc::clone(&self.shared),
+            node,
+            copy,
+        }))
     }
 
     fn usage(&self) -> Result<Usage, Errno> {
-        Ok(Usage { magic: u64::from(raw::TMPFS_MAGIC), block_size: 4096, ..Usage::default() })
+        Ok(Usage {
+            magic: u64::from(raw::TMPFS_MAGIC),
+            block_size: 4096,
+            ..Usage::default()
+        })
     }
 }
 
@@ -297,8 +368,15 @@ impl FileOps for TreeFile {
     }
 
     fn seek(&self, _: &Handle, offset: i64, whence: u32) -> Result<u64, Errno> {
-        let offset = u64::try_from(offset).ok().filter(|o| *o < self.copy.size).ok_or(Errno::ENXIO)?;
-        Ok(if whence == raw::SEEK_HOLE { self.copy.size } else { offset })
+        let offset = u64::try_from(offset)
+            .ok()
+            .filter(|o| *o < self.copy.size)
+            .ok_or(Errno::ENXIO)?;
+        Ok(if whence == raw::SEEK_HOLE {
+            self.copy.size
+        } else {
+            offset
+        })
     }
 
     fn attributes(&self, _: &Handle) -> Result<Attributes, Errno> {
@@ -313,7 +391,14 @@ impl FileOps for TreeFile {
         Ok(())
     }
 
-    fn map(&self, _: &Handle, offset: u64, _: u64, shared: bool, writable: bool) -> Result<Mapped, Errno> {
+    fn map(
+        &self,
+        _: &Handle,
+        offset: u64,
+        _: u64,
+        shared: bool,
+        writable: bool,
+    ) -> Result<Mapped, Errno> {
         // The copy is what was verified: nobody gets to write to it.
         if shared && writable {
             return Err(Errno::EACCES);
@@ -321,9 +406,16 @@ impl FileOps for TreeFile {
         if offset >= self.copy.extent.capacity() {
             return Err(Errno::EOVERFLOW);
         }
-        let backing = Backing::Cache { offset: self.copy.extent.offset() + offset, shared };
+        let backing = Backing::Cache {
+            offset: self.copy.extent.offset() + offset,
+            shared,
+        };
         let pin: Arc<dyn Any + Send + Sync> = Arc::<Copy>::clone(&self.copy);
-        Ok(Mapped { backing, pin: Some(pin), backed: Some(bannock_platform::cache::pages(self.copy.size)?) })
+        Ok(Mapped {
+            backing,
+            pin: Some(pin),
+            backed: Some(bannock_platform::cache::pages(self.copy.size)?),
+        })
     }
 
     fn content_key(&self, _: &Handle) -> Option<u128> {

@@ -125,7 +125,10 @@ impl Walker<'_> {
         let mut last = last;
         loop {
             let follow = last.trailing_slash || !self.how.contains(How::NO_FOLLOW);
-            let position = Position { at: last.directory, attributes: last.directory_attributes };
+            let position = Position {
+                at: last.directory,
+                attributes: last.directory_attributes,
+            };
             match self.step(&position, &last.name, follow, &mut last.links)? {
                 Step::Moved(found) => {
                     if last.trailing_slash && found.attributes.kind != FileType::Directory {
@@ -137,7 +140,10 @@ impl Walker<'_> {
                 Step::Link(text) => match self.end_from(position, &text, last.links)? {
                     End::Name(next) => {
                         let trailing_slash = last.trailing_slash || next.trailing_slash;
-                        last = Last { trailing_slash, ..next };
+                        last = Last {
+                            trailing_slash,
+                            ..next
+                        };
                     }
                     End::Place(at, attributes) => return Ok(Target::Found(at, attributes)),
                     End::Open(handle) => return Ok(Target::Open(handle)),
@@ -153,7 +159,10 @@ impl Walker<'_> {
     pub fn follow_dangling(&self, last: Last) -> Result<End, Errno> {
         let mut last = last;
         loop {
-            let position = Position { at: last.directory.clone(), attributes: last.directory_attributes };
+            let position = Position {
+                at: last.directory.clone(),
+                attributes: last.directory_attributes,
+            };
             match self.step(&position, &last.name, true, &mut last.links) {
                 Ok(Step::Link(text)) => match self.end_from(position, &text, last.links)? {
                     End::Name(next) => last = next,
@@ -174,9 +183,20 @@ impl Walker<'_> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
-        let from = if path.first() == Some(&b'/') { self.top()? } else { self.start.clone() };
+        let from = if path.first() == Some(&b'/') {
+            self.top()?
+        } else {
+            self.start.clone()
+        };
         let attributes = from.attributes()?;
-        self.end_from(Position { at: from, attributes }, path, 0)
+        self.end_from(
+            Position {
+                at: from,
+                attributes,
+            },
+            path,
+            0,
+        )
     }
 
     /// Where absolute paths start.
@@ -254,7 +274,13 @@ impl Walker<'_> {
     }
 
     /// One component that is neither `.` nor `..`.
-    fn step(&self, here: &Position, name: &[u8], follow: bool, links: &mut u32) -> Result<Step, Errno> {
+    fn step(
+        &self,
+        here: &Position,
+        name: &[u8],
+        follow: bool,
+        links: &mut u32,
+    ) -> Result<Step, Errno> {
         let (at, attributes) = self.mounts.child(&here.at, name)?;
         if attributes.kind != FileType::Symlink || !follow {
             self.same_device(&at)?;
@@ -268,7 +294,10 @@ impl Walker<'_> {
             return Err(Errno::ELOOP);
         }
         if let Some(target) = at.fs().magic_link(at.id()) {
-            if self.how.intersects(How::NO_MAGICLINKS | How::BENEATH | How::IN_ROOT) {
+            if self
+                .how
+                .intersects(How::NO_MAGICLINKS | How::BENEATH | How::IN_ROOT)
+            {
                 return Err(Errno::ELOOP);
             }
             return Ok(match target? {
@@ -280,13 +309,21 @@ impl Walker<'_> {
             });
         }
         let text = at.fs().read_link(at.id())?;
-        if text.is_empty() { Err(Errno::ENOENT) } else { Ok(Step::Link(text)) }
+        if text.is_empty() {
+            Err(Errno::ENOENT)
+        } else {
+            Ok(Step::Link(text))
+        }
     }
 
     fn up(&self, here: Position) -> Result<Position, Errno> {
         let confined = self.how.intersects(How::BENEATH | How::IN_ROOT);
         if confined && here.at.is_same(self.start) {
-            return if self.how.contains(How::BENEATH) { Err(Errno::EXDEV) } else { Ok(here) };
+            return if self.how.contains(How::BENEATH) {
+                Err(Errno::EXDEV)
+            } else {
+                Ok(here)
+            };
         }
         if here.at.is_same(self.root) {
             return Ok(here);
@@ -306,22 +343,45 @@ impl Walker<'_> {
 
     /// The longest way that file systems can go in one step, where permissions are theirs to check.
     fn fast(&self, path: &[u8]) -> Result<Option<Target>, Errno> {
-        let Some((base, rest)) = self.direct(path)? else { return Ok(None) };
-        Ok(base.fs().lookup_path(base.id(), &rest)?.map(|(id, attributes)| {
-            let node = Node::adopt(Arc::clone(base.node.fs()), id);
-            Target::Found(Location { mount: Arc::clone(&base.mount), node, skeleton: None }, attributes)
-        }))
+        let Some((base, rest)) = self.direct(path)? else {
+            return Ok(None);
+        };
+        Ok(base
+            .fs()
+            .lookup_path(base.id(), &rest)?
+            .map(|(id, attributes)| {
+                let node = Node::adopt(Arc::clone(base.node.fs()), id);
+                Target::Found(
+                    Location {
+                        mount: Arc::clone(&base.mount),
+                        node,
+                        skeleton: None,
+                    },
+                    attributes,
+                )
+            }))
     }
 
     /// Splits `path` into the mount that it surely stays in, and the way below; `None` where a
     /// walk is needed. A path that a link might lead elsewhere is still for the file system to
     /// refuse.
     pub(super) fn direct(&self, path: &[u8]) -> Result<Option<(Location, Vec<u8>)>, Errno> {
-        if !self.how.is_empty() || path.len() >= PATH_MAX || path.last() == Some(&b'/') || self.credentials.uid != 0 {
+        if !self.how.is_empty()
+            || path.len() >= PATH_MAX
+            || path.last() == Some(&b'/')
+            || self.credentials.uid != 0
+        {
             return Ok(None);
         }
-        let mut at = if path.first() == Some(&b'/') { self.root.clone() } else { self.start.clone() };
-        let mut names = path.split(|b| *b == b'/').filter(|c| !c.is_empty()).peekable();
+        let mut at = if path.first() == Some(&b'/') {
+            self.root.clone()
+        } else {
+            self.start.clone()
+        };
+        let mut names = path
+            .split(|b| *b == b'/')
+            .filter(|c| !c.is_empty())
+            .peekable();
         // Down the skeleton first: its directories are the kernel's.
         while let Some(name) = names.peek() {
             if matches!(*name, b"." | b"..") || name.len() > NAME_MAX {
@@ -355,8 +415,11 @@ impl Walker<'_> {
 /// the path.
 fn split(path: &[u8]) -> Vec<(Box<[u8]>, bool)> {
     let slash = path.last() == Some(&b'/');
-    let mut names: Vec<(Box<[u8]>, bool)> =
-        path.split(|b| *b == b'/').filter(|c| !c.is_empty()).map(|c| (Box::from(c), false)).collect();
+    let mut names: Vec<(Box<[u8]>, bool)> = path
+        .split(|b| *b == b'/')
+        .filter(|c| !c.is_empty())
+        .map(|c| (Box::from(c), false))
+        .collect();
     if let Some(last) = names.last_mut() {
         last.1 = slash;
     }

@@ -3,6 +3,19 @@
 //! Compatibility is data: every call is a [`Row`] of the table, in the file of its family, and the
 //! reference documentation is generated from the rows.
 
+mod caller;
+mod descriptor;
+mod directory;
+mod event;
+mod file;
+mod local_socket;
+mod lock;
+mod memory;
+mod message;
+mod poll;
+mod socket;
+mod status;
+mod subject;
 mod table;
 
 pub use table::{TABLE, lookup};

@@ -3,9 +3,9 @@
 //! Position, append and locks are the host's own: fork shares them as Linux does, and a second
 //! instance on the same files meets the locks.
 
+use super::super::Handle;
 use super::super::attributes::{Attributes, Changes, device_number};
 use super::super::ops::{FileOps, Kind, Mapped, host_offset, host_read, host_write};
-use super::super::Handle;
 use bannock_platform::host::{self, file::UserVector};
 use bannock_platform::{Errno, memory::Backing};
 use core::any::Any;
@@ -20,7 +20,10 @@ pub(crate) struct HostRegular {
 
 impl HostRegular {
     pub(super) const fn new(owner: (u32, u32)) -> Self {
-        Self { owner, record_locked: AtomicBool::new(false) }
+        Self {
+            owner,
+            record_locked: AtomicBool::new(false),
+        }
     }
 
     /// Notes that a POSIX record lock may be held through this open file.
@@ -38,15 +41,32 @@ impl FileOps for HostRegular {
         host_read(handle.host()?, into, at)
     }
 
-    fn write(&self, handle: &Handle, from: host::From<'_>, at: Option<u64>) -> Result<usize, Errno> {
+    fn write(
+        &self,
+        handle: &Handle,
+        from: host::From<'_>,
+        at: Option<u64>,
+    ) -> Result<usize, Errno> {
         host_write(handle.host()?, from, at)
     }
 
-    fn read_vectored(&self, handle: &Handle, into: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+    fn read_vectored(
+        &self,
+        handle: &Handle,
+        into: &UserVector,
+        at: Option<u64>,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         host::file::read_vectored(handle.host()?, into, host_offset(at)?, flags)
     }
 
-    fn write_vectored(&self, handle: &Handle, from: &UserVector, at: Option<u64>, flags: u32) -> Result<usize, Errno> {
+    fn write_vectored(
+        &self,
+        handle: &Handle,
+        from: &UserVector,
+        at: Option<u64>,
+        flags: u32,
+    ) -> Result<usize, Errno> {
         host::file::write_vectored(handle.host()?, from, host_offset(at)?, flags)
     }
 
@@ -72,16 +92,37 @@ impl FileOps for HostRegular {
         host::file::sync(handle.host()?, data_only)
     }
 
-    fn map(&self, handle: &Handle, offset: u64, _len: u64, shared: bool, _writable: bool) -> Result<Mapped, Errno> {
-        let backing = Backing::Host { fd: handle.host()?, offset, shared };
-        Ok(Mapped { backing, pin: None, backed: None })
+    fn map(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        _len: u64,
+        shared: bool,
+        _writable: bool,
+    ) -> Result<Mapped, Errno> {
+        let backing = Backing::Host {
+            fd: handle.host()?,
+            offset,
+            shared,
+        };
+        Ok(Mapped {
+            backing,
+            pin: None,
+            backed: None,
+        })
     }
 
     fn content_key(&self, handle: &Handle) -> Option<u128> {
         let status = host::file::status(handle.host_fd()?, raw::STATX_BASIC_STATS).ok()?;
         let device = device_number(status.stx_dev_major, status.stx_dev_minor);
         let mut key = Mixer::default();
-        for part in [device, status.stx_ino, status.stx_size, status.stx_mtime.tv_sec as u64, u64::from(status.stx_mtime.tv_nsec)] {
+        for part in [
+            device,
+            status.stx_ino,
+            status.stx_size,
+            status.stx_mtime.tv_sec as u64,
+            u64::from(status.stx_mtime.tv_nsec),
+        ] {
             key.add(part);
         }
         Some(key.0)
@@ -93,7 +134,13 @@ impl FileOps for HostRegular {
         if self.record_locked.load(Ordering::Relaxed)
             && let Some(fd) = handle.host_fd()
         {
-            let all = raw::flock { l_type: raw::F_UNLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+            let all = raw::flock {
+                l_type: raw::F_UNLCK as i16,
+                l_whence: 0,
+                l_start: 0,
+                l_len: 0,
+                l_pid: 0,
+            };
             let _ = host::file::record_lock(fd, raw::F_SETLK, all);
         }
     }
@@ -116,7 +163,8 @@ impl Default for Mixer {
 impl Mixer {
     fn add(&mut self, part: u64) {
         for byte in part.to_le_bytes() {
-            self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            self.0 =
+                (self.0 ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
         }
     }
 }

@@ -7,7 +7,9 @@
 mod file;
 
 use super::attributes::{Attributes, Changes, FileType, NOBODY, NewTime, device_number};
-use super::filesystem::{DirectoryEntry, FileSystem, NewFile, NewKind, NodeId, Opened, RenameMode, Usage};
+use super::filesystem::{
+    DirectoryEntry, FileSystem, NewFile, NewKind, NodeId, Opened, RenameMode, Usage,
+};
 use alloc::{boxed::Box, collections::BTreeMap, ffi::CString, vec::Vec};
 use bannock_platform::host::{self, HostFd, time::Timespec};
 use bannock_platform::{Errno, sync::Mutex};
@@ -59,14 +61,24 @@ impl Nodes {
         let id = self.next;
         self.next += 1;
         self.by_path.insert(path.into(), id);
-        self.by_id.insert(id, Entry { path: path.into(), lookups: 1 });
+        self.by_id.insert(
+            id,
+            Entry {
+                path: path.into(),
+                lookups: 1,
+            },
+        );
         id
     }
 
     /// Nodes at and below `from` go to `to`, as their files just did.
     fn moved(&mut self, from: &[u8], to: &[u8]) {
-        let below: Vec<(Box<[u8]>, NodeId)> =
-            self.by_path.iter().filter(|(p, _)| is_at_or_below(p, from)).map(|(p, id)| (p.clone(), *id)).collect();
+        let below: Vec<(Box<[u8]>, NodeId)> = self
+            .by_path
+            .iter()
+            .filter(|(p, _)| is_at_or_below(p, from))
+            .map(|(p, id)| (p.clone(), *id))
+            .collect();
         for (path, id) in below {
             self.by_path.remove(&path);
             let rest = path.get(from.len()..).unwrap_or_default();
@@ -85,7 +97,8 @@ impl Nodes {
 }
 
 fn is_at_or_below(path: &[u8], base: &[u8]) -> bool {
-    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+    path.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
@@ -108,7 +121,11 @@ pub(super) fn attributes_of(fd: HostFd, device: Option<u64>) -> Result<Attribute
     convert(&status, host::process::user_and_group(), device)
 }
 
-fn convert(status: &host::file::Statx, owner: (u32, u32), device: Option<u64>) -> Result<Attributes, Errno> {
+fn convert(
+    status: &host::file::Statx,
+    owner: (u32, u32),
+    device: Option<u64>,
+) -> Result<Attributes, Errno> {
     let time = |t: &raw::statx_timestamp| Timespec {
         seconds: t.tv_sec,
         nanoseconds: i64::from(t.tv_nsec).min(999_999_999),
@@ -147,7 +164,11 @@ impl HostFs {
             source: source.into(),
             owner: host::process::user_and_group(),
             device: attributes.device,
-            nodes: Mutex::new(Nodes { by_id: BTreeMap::new(), by_path: BTreeMap::new(), next: ROOT + 1 }),
+            nodes: Mutex::new(Nodes {
+                by_id: BTreeMap::new(),
+                by_path: BTreeMap::new(),
+                next: ROOT + 1,
+            }),
         })
     }
 
@@ -167,25 +188,41 @@ impl HostFs {
         if node == ROOT {
             return Ok(Box::default());
         }
-        self.nodes.lock().by_id.get(&node).map(|e| e.path.clone()).ok_or(Errno::ESTALE)
+        self.nodes
+            .lock()
+            .by_id
+            .get(&node)
+            .map(|e| e.path.clone())
+            .ok_or(Errno::ESTALE)
     }
 
     fn below(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>, Errno> {
         let base = self.path_of(node)?;
-        Ok(if base.is_empty() { name.to_vec() } else { [&base, &b"/"[..], name].concat() })
+        Ok(if base.is_empty() {
+            name.to_vec()
+        } else {
+            [&base, &b"/"[..], name].concat()
+        })
     }
 
     fn open_host(&self, path: &[u8], flags: u32, mode: u32) -> Result<HostFd, Errno> {
-        // Never waits for a FIFO's other end, never makes a terminal the controlling one.
-        host::file::open_beneath(self.root, &c_string(path)?, flags | raw::O_NOCTTY, mode)
+        // No terminal becomes the controlling one; openat2(2) takes the flag for opened files only.
+        let flags = if flags & raw::O_PATH == 0 {
+            flags | raw::O_NOCTTY
+        } else {
+            flags
+        };
+        host::file::open_beneath(self.root, &c_string(path)?, flags, mode)
     }
 
     fn place(&self, path: &[u8]) -> Result<Temporary, Errno> {
-        self.open_host(path, raw::O_PATH | raw::O_NOFOLLOW, 0).map(Temporary)
+        self.open_host(path, raw::O_PATH | raw::O_NOFOLLOW, 0)
+            .map(Temporary)
     }
 
     fn directory(&self, node: NodeId) -> Result<Temporary, Errno> {
-        self.open_host(&self.path_of(node)?, raw::O_PATH | raw::O_DIRECTORY, 0).map(Temporary)
+        self.open_host(&self.path_of(node)?, raw::O_PATH | raw::O_DIRECTORY, 0)
+            .map(Temporary)
     }
 
     fn found(&self, path: &[u8]) -> Result<(NodeId, Attributes), Errno> {
@@ -209,7 +246,10 @@ impl HostFs {
                 return Err(Errno::ENXIO);
             }
         };
-        Ok(Opened { ops, host: Some(fd) })
+        Ok(Opened {
+            ops,
+            host: Some(fd),
+        })
     }
 }
 
@@ -234,7 +274,11 @@ impl FileSystem for HostFs {
         self.found(&self.below(directory, name)?)
     }
 
-    fn lookup_path(&self, directory: NodeId, path: &[u8]) -> Result<Option<(NodeId, Attributes)>, Errno> {
+    fn lookup_path(
+        &self,
+        directory: NodeId,
+        path: &[u8],
+    ) -> Result<Option<(NodeId, Attributes)>, Errno> {
         let (id, attributes) = match self.found(&self.below(directory, path)?) {
             Err(Errno::ELOOP) => return Ok(None),
             other => other?,
@@ -246,7 +290,12 @@ impl FileSystem for HostFs {
         Ok(Some((id, attributes)))
     }
 
-    fn open_path(&self, directory: NodeId, path: &[u8], flags: u32) -> Result<Option<(NodeId, Attributes, Opened)>, Errno> {
+    fn open_path(
+        &self,
+        directory: NodeId,
+        path: &[u8],
+        flags: u32,
+    ) -> Result<Option<(NodeId, Attributes, Opened)>, Errno> {
         let path = self.below(directory, path)?;
         let fd = match self.open_host(&path, flags | raw::O_NONBLOCK, 0) {
             Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(None),
@@ -256,10 +305,18 @@ impl FileSystem for HostFs {
         match attributes {
             Ok(attributes) if attributes.kind == FileType::Regular => {
                 if flags & raw::O_NONBLOCK == 0 {
-                    let _ = host::file::control(fd, raw::F_SETFL, (flags & super::SETTABLE_FLAGS) as usize);
+                    let _ = host::file::control(
+                        fd,
+                        raw::F_SETFL,
+                        (flags & super::SETTABLE_FLAGS) as usize,
+                    );
                 }
                 let opened = self.opened(fd, &attributes)?;
-                Ok(Some((self.nodes.lock().retain_path(&path), attributes, opened)))
+                Ok(Some((
+                    self.nodes.lock().retain_path(&path),
+                    attributes,
+                    opened,
+                )))
             }
             other => {
                 host::file::close(fd);
@@ -276,7 +333,9 @@ impl FileSystem for HostFs {
 
     fn forget(&self, node: NodeId) {
         let mut nodes = self.nodes.lock();
-        let Some(entry) = nodes.by_id.get_mut(&node) else { return };
+        let Some(entry) = nodes.by_id.get_mut(&node) else {
+            return;
+        };
         entry.lookups = entry.lookups.saturating_sub(1);
         if entry.lookups == 0
             && let Some(entry) = nodes.by_id.remove(&node)
@@ -288,7 +347,11 @@ impl FileSystem for HostFs {
 
     fn parent(&self, node: NodeId) -> Result<NodeId, Errno> {
         let path = self.path_of(node)?;
-        let up = path.iter().rposition(|b| *b == b'/').and_then(|i| path.get(..i)).unwrap_or_default();
+        let up = path
+            .iter()
+            .rposition(|b| *b == b'/')
+            .and_then(|i| path.get(..i))
+            .unwrap_or_default();
         Ok(self.nodes.lock().retain_path(up))
     }
 
@@ -309,7 +372,13 @@ impl FileSystem for HostFs {
             (Some(_), _) => return Err(Errno::EINVAL),
             (None, FileType::Regular | FileType::Directory | FileType::Fifo) => raw::O_RDONLY,
             // Devices, sockets and links cannot be opened for a change of their attributes.
-            (None, _) => return if changes.mode.is_some() { Err(Errno::EOPNOTSUPP) } else { Ok(()) },
+            (None, _) => {
+                return if changes.mode.is_some() {
+                    Err(Errno::EOPNOTSUPP)
+                } else {
+                    Ok(())
+                };
+            }
         };
         let fd = Temporary(self.open_host(&path, access | raw::O_NONBLOCK | raw::O_NOFOLLOW, 0)?);
         apply(fd.0, self.owner, changes)
@@ -360,22 +429,45 @@ impl FileSystem for HostFs {
         self.opened(fd, &attributes)
     }
 
-    fn create(&self, directory: NodeId, name: &[u8], new: &NewFile<'_>, flags: u32) -> Result<(NodeId, Opened), Errno> {
+    fn create(
+        &self,
+        directory: NodeId,
+        name: &[u8],
+        new: &NewFile<'_>,
+        flags: u32,
+    ) -> Result<(NodeId, Opened), Errno> {
         let path = self.below(directory, name)?;
         let flags = flags | raw::O_CREAT | raw::O_EXCL | raw::O_NOFOLLOW;
         let fd = self.open_host(&path, flags, new.mode)?;
-        let opened = Opened { ops: Box::new(HostRegular::new(self.owner)), host: Some(fd) };
+        let opened = Opened {
+            ops: Box::new(HostRegular::new(self.owner)),
+            host: Some(fd),
+        };
         Ok((self.nodes.lock().retain_path(&path), opened))
     }
 
-    fn create_unnamed(&self, directory: NodeId, new: &NewFile<'_>, flags: u32) -> Result<(NodeId, Opened), Errno> {
+    fn create_unnamed(
+        &self,
+        directory: NodeId,
+        new: &NewFile<'_>,
+        flags: u32,
+    ) -> Result<(NodeId, Opened), Errno> {
         let path = self.path_of(directory)?;
         let fd = self.open_host(&path, flags | raw::O_TMPFILE, new.mode)?;
-        let opened = Opened { ops: Box::new(HostRegular::new(self.owner)), host: Some(fd) };
+        let opened = Opened {
+            ops: Box::new(HostRegular::new(self.owner)),
+            host: Some(fd),
+        };
         let mut nodes = self.nodes.lock();
         let id = nodes.next;
         nodes.next += 1;
-        nodes.by_id.insert(id, Entry { path: b"\0unnamed".as_slice().into(), lookups: 1 });
+        nodes.by_id.insert(
+            id,
+            Entry {
+                path: b"\0unnamed".as_slice().into(),
+                lookups: 1,
+            },
+        );
         Ok((id, opened))
     }
 
@@ -394,13 +486,24 @@ impl FileSystem for HostFs {
     fn remove(&self, directory: NodeId, name: &[u8], directory_wanted: bool) -> Result<(), Errno> {
         let path = self.below(directory, name)?;
         let parent = self.directory(directory)?;
-        let flags = if directory_wanted { raw::AT_REMOVEDIR } else { 0 };
+        let flags = if directory_wanted {
+            raw::AT_REMOVEDIR
+        } else {
+            0
+        };
         host::file::unlink(parent.0, &c_string(name)?, flags)?;
         self.nodes.lock().removed(&path);
         Ok(())
     }
 
-    fn rename(&self, from: NodeId, name: &[u8], to: NodeId, new_name: &[u8], mode: RenameMode) -> Result<(), Errno> {
+    fn rename(
+        &self,
+        from: NodeId,
+        name: &[u8],
+        to: NodeId,
+        new_name: &[u8],
+        mode: RenameMode,
+    ) -> Result<(), Errno> {
         let (old_path, new_path) = (self.below(from, name)?, self.below(to, new_name)?);
         let (old_parent, new_parent) = (self.directory(from)?, self.directory(to)?);
         let flags = match mode {
@@ -408,7 +511,13 @@ impl FileSystem for HostFs {
             RenameMode::NoReplace => raw::RENAME_NOREPLACE,
             RenameMode::Exchange => raw::RENAME_EXCHANGE,
         };
-        host::file::rename(old_parent.0, &c_string(name)?, new_parent.0, &c_string(new_name)?, flags)?;
+        host::file::rename(
+            old_parent.0,
+            &c_string(name)?,
+            new_parent.0,
+            &c_string(new_name)?,
+            flags,
+        )?;
         if old_path == new_path {
             return Ok(());
         }
@@ -428,7 +537,10 @@ impl FileSystem for HostFs {
     fn link(&self, node: NodeId, directory: NodeId, name: &[u8]) -> Result<(), Errno> {
         let path = self.path_of(node)?;
         let (base, old_name) = match path.iter().rposition(|b| *b == b'/') {
-            Some(i) => (path.get(..i).unwrap_or_default(), path.get(i + 1..).unwrap_or_default()),
+            Some(i) => (
+                path.get(..i).unwrap_or_default(),
+                path.get(i + 1..).unwrap_or_default(),
+            ),
             None => (&b""[..], &path[..]),
         };
         let from = Temporary(self.open_host(base, raw::O_PATH | raw::O_DIRECTORY, 0)?);
@@ -457,7 +569,9 @@ impl FileSystem for HostFs {
     }
 
     fn host_place(&self, node: NodeId) -> Option<(HostFd, Vec<u8>)> {
-        self.path_of(node).ok().map(|path| (self.root, path.into_vec()))
+        self.path_of(node)
+            .ok()
+            .map(|path| (self.root, path.into_vec()))
     }
 }
 
@@ -478,8 +592,14 @@ pub(super) fn apply(fd: HostFd, owner: (u32, u32), changes: &Changes) -> Result<
     }
     if changes.accessed.is_some() || changes.modified.is_some() {
         let time = |t: Option<NewTime>| match t {
-            None => Timespec { seconds: 0, nanoseconds: UTIME_OMIT },
-            Some(NewTime::Now) => Timespec { seconds: 0, nanoseconds: UTIME_NOW },
+            None => Timespec {
+                seconds: 0,
+                nanoseconds: UTIME_OMIT,
+            },
+            Some(NewTime::Now) => Timespec {
+                seconds: 0,
+                nanoseconds: UTIME_NOW,
+            },
             Some(NewTime::At(time)) => time,
         };
         host::file::set_times(fd, &[time(changes.accessed), time(changes.modified)])?;
@@ -497,17 +617,27 @@ pub fn parse_entries(mut bytes: &[u8], into: &mut Vec<DirectoryEntry>) -> Result
     while !bytes.is_empty() {
         let field = |at: usize, len: usize| bytes.get(at..at + len).ok_or(Errno::EIO);
         let inode = u64::from_le_bytes(field(0, 8)?.try_into().map_err(|_| Errno::EIO)?);
-        let length = usize::from(u16::from_le_bytes(field(16, 2)?.try_into().map_err(|_| Errno::EIO)?));
+        let length = usize::from(u16::from_le_bytes(
+            field(16, 2)?.try_into().map_err(|_| Errno::EIO)?,
+        ));
         let kind = bytes.get(18).copied().ok_or(Errno::EIO)?;
         let record = bytes.get(..length).ok_or(Errno::EIO)?;
         let padded = record.get(NAME_AT..).ok_or(Errno::EIO)?;
         let name = padded.split(|b| *b == 0).next().unwrap_or_default();
-        if name.len() == padded.len() || name.is_empty() || name.contains(&b'/') || name.len() > super::filesystem::NAME_MAX {
+        if name.len() == padded.len()
+            || name.is_empty()
+            || name.contains(&b'/')
+            || name.len() > super::filesystem::NAME_MAX
+        {
             return Err(Errno::EIO);
         }
         if name != b"." && name != b".." {
             let kind = FileType::from_mode(u32::from(kind) << 12).ok();
-            into.push(DirectoryEntry { name: name.into(), inode, kind });
+            into.push(DirectoryEntry {
+                name: name.into(),
+                inode,
+                kind,
+            });
         }
         bytes = bytes.get(length..).ok_or(Errno::EIO)?;
     }

@@ -37,6 +37,10 @@ pub(in super::super) const SEAL_GROW: u32 = 4;
 pub(in super::super) const SEAL_WRITE: u32 = 8;
 pub(in super::super) const SEAL_FUTURE_WRITE: u32 = 16;
 
+/// All seals that there are.
+pub(in super::super) const SEALS: u32 =
+    SEAL_SEAL | SEAL_SHRINK | SEAL_GROW | SEAL_WRITE | SEAL_FUTURE_WRITE;
+
 /// Keeps the bytes in their place.
 pub(in super::super) struct Pin(Arc<Content>);
 
@@ -58,7 +62,11 @@ impl Content {
     pub(in super::super) fn new(pool: Arc<Pool>, seals: u32) -> Arc<Self> {
         Arc::new(Self {
             pool,
-            data: Mutex::new(Data { extent: None, size: 0, seals }),
+            data: Mutex::new(Data {
+                extent: None,
+                size: 0,
+                seals,
+            }),
             pins: AtomicUsize::new(0),
             locks: Arc::new(LockTable::new()),
         })
@@ -91,7 +99,9 @@ impl Content {
         match into {
             host::Into::Kernel(bytes) => {
                 let count = bytes.len().min(left);
-                let Some(part) = bytes.get_mut(..count).filter(|p| !p.is_empty()) else { return Ok(0) };
+                let Some(part) = bytes.get_mut(..count).filter(|p| !p.is_empty()) else {
+                    return Ok(0);
+                };
                 match &data.extent {
                     Some(extent) => extent.read(at, part)?,
                     None => part.fill(0),
@@ -111,14 +121,22 @@ impl Content {
     }
 
     /// Writes at `at`, or at the end; returns the bytes written.
-    pub(in super::super) fn write(&self, from: host::From<'_>, at: Option<u64>) -> Result<usize, Errno> {
+    pub(in super::super) fn write(
+        &self,
+        from: host::From<'_>,
+        at: Option<u64>,
+    ) -> Result<usize, Errno> {
         let mut data = self.data.lock();
         let at = at.unwrap_or(data.size);
         self.write_locked(&mut data, from, at)
     }
 
     /// Writes several ranges in one step.
-    pub(in super::super) fn write_vectored(&self, from: &host::file::UserVector, at: Option<u64>) -> Result<usize, Errno> {
+    pub(in super::super) fn write_vectored(
+        &self,
+        from: &host::file::UserVector,
+        at: Option<u64>,
+    ) -> Result<usize, Errno> {
         let mut data = self.data.lock();
         let at = at.unwrap_or(data.size);
         super::super::ops::gather(from, Some(at), |slice, at| {
@@ -137,7 +155,10 @@ impl Content {
         if data.seals & (SEAL_WRITE | SEAL_FUTURE_WRITE) != 0 {
             return Err(Errno::EPERM);
         }
-        let end = at.checked_add(len as u64).filter(|e| *e <= i64::MAX as u64).ok_or(Errno::EFBIG)?;
+        let end = at
+            .checked_add(len as u64)
+            .filter(|e| *e <= i64::MAX as u64)
+            .ok_or(Errno::EFBIG)?;
         if end > data.size && data.seals & SEAL_GROW != 0 {
             return Err(Errno::EPERM);
         }
@@ -182,9 +203,19 @@ impl Content {
     }
 
     /// fallocate(2): `keep` leaves the length, `punch` makes a hole, `zero` zeroes.
-    pub(in super::super) fn allocate(&self, offset: u64, len: u64, keep: bool, punch: bool, zero: bool) -> Result<(), Errno> {
+    pub(in super::super) fn allocate(
+        &self,
+        offset: u64,
+        len: u64,
+        keep: bool,
+        punch: bool,
+        zero: bool,
+    ) -> Result<(), Errno> {
         let mut data = self.data.lock();
-        let end = offset.checked_add(len).filter(|e| *e <= i64::MAX as u64).ok_or(Errno::EFBIG)?;
+        let end = offset
+            .checked_add(len)
+            .filter(|e| *e <= i64::MAX as u64)
+            .ok_or(Errno::EFBIG)?;
         if punch || zero {
             if data.seals & (SEAL_WRITE | SEAL_FUTURE_WRITE) != 0 {
                 return Err(Errno::EPERM);
@@ -230,7 +261,8 @@ impl Content {
             return Err(Errno::EFBIG);
         }
         let generous = len.max(FIRST_CAPACITY).max(capacity.saturating_mul(4));
-        self.relocate(data, generous).or_else(|_| self.relocate(data, len))
+        self.relocate(data, generous)
+            .or_else(|_| self.relocate(data, len))
     }
 
     fn relocate(&self, data: &mut Data, capacity: u64) -> Result<(), Errno> {
@@ -249,7 +281,10 @@ impl Content {
 
     /// Fixes the place of the bytes and returns it: offset in the cache of the file's start, the
     /// bytes that mappings may show, and what keeps it so.
-    pub(in super::super) fn pin(self: &Arc<Self>, shared_writable: bool) -> Result<(u64, u64, Pin), Errno> {
+    pub(in super::super) fn pin(
+        self: &Arc<Self>,
+        shared_writable: bool,
+    ) -> Result<(u64, u64, Pin), Errno> {
         let mut data = self.data.lock();
         if shared_writable && data.seals & (SEAL_WRITE | SEAL_FUTURE_WRITE) != 0 {
             return Err(Errno::EPERM);

@@ -45,7 +45,13 @@ impl FileOps for MemoryFile {
         Ok(count)
     }
 
-    fn write_vectored(&self, _: &Handle, from: &UserVector, at: Option<u64>, _: u32) -> Result<usize, Errno> {
+    fn write_vectored(
+        &self,
+        _: &Handle,
+        from: &UserVector,
+        at: Option<u64>,
+        _: u32,
+    ) -> Result<usize, Errno> {
         let count = self.content.write_vectored(from, at)?;
         self.shared.touch(self.node);
         Ok(count)
@@ -62,7 +68,11 @@ impl FileOps for MemoryFile {
         if offset >= size {
             return Err(Errno::ENXIO);
         }
-        Ok(if whence == raw::SEEK_HOLE { size } else { offset })
+        Ok(if whence == raw::SEEK_HOLE {
+            size
+        } else {
+            offset
+        })
     }
 
     fn attributes(&self, _: &Handle) -> Result<Attributes, Errno> {
@@ -77,7 +87,9 @@ impl FileOps for MemoryFile {
         let keep = mode & raw::FALLOC_FL_KEEP_SIZE != 0;
         match mode & !raw::FALLOC_FL_KEEP_SIZE {
             0 => self.content.allocate(offset, len, keep, false, false)?,
-            raw::FALLOC_FL_PUNCH_HOLE if keep => self.content.allocate(offset, len, true, true, false)?,
+            raw::FALLOC_FL_PUNCH_HOLE if keep => {
+                self.content.allocate(offset, len, true, true, false)?
+            }
             raw::FALLOC_FL_ZERO_RANGE => self.content.allocate(offset, len, keep, false, true)?,
             _ => return Err(Errno::EOPNOTSUPP),
         }
@@ -89,15 +101,29 @@ impl FileOps for MemoryFile {
         Ok(())
     }
 
-    fn map(&self, _: &Handle, offset: u64, len: u64, shared: bool, writable: bool) -> Result<Mapped, Errno> {
+    fn map(
+        &self,
+        _: &Handle,
+        offset: u64,
+        len: u64,
+        shared: bool,
+        writable: bool,
+    ) -> Result<Mapped, Errno> {
         let (start, capacity, pin) = self.content.pin(shared && writable)?;
         // A mapping never reaches into the next file's extent.
         if offset.checked_add(len).is_none_or(|end| end > capacity) && offset >= capacity {
             return Err(Errno::EOVERFLOW);
         }
         let backed = bannock_platform::cache::pages(self.content.size())?;
-        let backing = Backing::Cache { offset: start + offset, shared };
-        Ok(Mapped { backing, pin: Some(Arc::new(pin)), backed: Some(backed) })
+        let backing = Backing::Cache {
+            offset: start + offset,
+            shared,
+        };
+        Ok(Mapped {
+            backing,
+            pin: Some(Arc::new(pin)),
+            backed: Some(backed),
+        })
     }
 
     fn locks(&self) -> Option<Arc<LockTable>> {

@@ -4,11 +4,13 @@ mod content;
 mod file;
 mod tree;
 
-pub(super) use content::{Content, SEAL_SEAL};
+pub(super) use content::{Content, SEAL_SEAL, SEALS};
 pub(super) use file::MemoryFile;
 
 use super::attributes::{Attributes, Changes};
-use super::filesystem::{DirectoryEntry, FileSystem, NewFile, NewKind, NodeId, Opened, RenameMode, SetMode, Usage};
+use super::filesystem::{
+    DirectoryEntry, FileSystem, NewFile, NewKind, NodeId, Opened, RenameMode, SetMode, Usage,
+};
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{Errno, cache::Pool, host};
 use linux_raw_sys::general as raw;
@@ -23,16 +25,30 @@ impl MemoryFs {
     /// An empty one; `device` tells it from other file systems, `mode` is that of its root.
     #[must_use]
     pub fn new(pool: Arc<Pool>, device: u64, mode: u32) -> Self {
-        Self { shared: Arc::new(Shared::new(pool, device, mode)) }
+        Self {
+            shared: Arc::new(Shared::new(pool, device, mode)),
+        }
     }
 
     /// Puts a file at `path`, making directories (mode 0755) on the way; for boot.
     ///
     /// # Errors
     /// `ENOTDIR` when a component is a file, `EEXIST` when the file exists, `ENOSPC`.
-    pub fn inject(&self, path: &[u8], mode: u32, uid: u32, gid: u32, bytes: &[u8]) -> Result<(), Errno> {
+    pub fn inject(
+        &self,
+        path: &[u8],
+        mode: u32,
+        uid: u32,
+        gid: u32,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
         let (directory, name) = self.parents(path)?;
-        let new = NewFile { kind: NewKind::Regular, mode, uid, gid };
+        let new = NewFile {
+            kind: NewKind::Regular,
+            mode,
+            uid,
+            gid,
+        };
         let (id, content) = self.shared.create(directory, name, &new)?;
         self.shared.forget(id);
         content.write(host::From::Kernel(bytes), Some(0)).map(drop)
@@ -47,7 +63,12 @@ impl MemoryFs {
             Err(Errno::EINVAL) => return Ok(()),
             other => other?,
         };
-        let new = NewFile { kind: NewKind::Directory, mode, uid: 0, gid: 0 };
+        let new = NewFile {
+            kind: NewKind::Directory,
+            mode,
+            uid: 0,
+            gid: 0,
+        };
         match self.shared.make(directory, name, &new) {
             Err(Errno::EEXIST) => Ok(()),
             other => other,
@@ -60,18 +81,35 @@ impl MemoryFs {
     /// As [`Self::inject`].
     pub fn inject_link(&self, path: &[u8], target: &[u8]) -> Result<(), Errno> {
         let (directory, name) = self.parents(path)?;
-        self.shared.make(directory, name, &NewFile { kind: NewKind::Symlink(target), mode: 0o777, uid: 0, gid: 0 })
+        self.shared.make(
+            directory,
+            name,
+            &NewFile {
+                kind: NewKind::Symlink(target),
+                mode: 0o777,
+                uid: 0,
+                gid: 0,
+            },
+        )
     }
 
     fn parents<'a>(&self, path: &'a [u8]) -> Result<(NodeId, &'a [u8]), Errno> {
         let names: Vec<&[u8]> = super::mounts::components(path).collect();
         let (last, before) = names.split_last().ok_or(Errno::EINVAL)?;
-        if names.iter().any(|n| *n == b".." || n.len() > super::filesystem::NAME_MAX) {
+        if names
+            .iter()
+            .any(|n| *n == b".." || n.len() > super::filesystem::NAME_MAX)
+        {
             return Err(Errno::EINVAL);
         }
         let mut at = tree::ROOT;
         for name in before {
-            let new = NewFile { kind: NewKind::Directory, mode: 0o755, uid: 0, gid: 0 };
+            let new = NewFile {
+                kind: NewKind::Directory,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+            };
             match self.shared.make(at, name, &new) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(e) => return Err(e),
@@ -85,7 +123,11 @@ impl MemoryFs {
     }
 
     fn opened(&self, node: NodeId, content: Arc<Content>) -> Opened {
-        Opened::new(MemoryFile { shared: Arc::clone(&self.shared), node, content })
+        Opened::new(MemoryFile {
+            shared: Arc::clone(&self.shared),
+            node,
+            content,
+        })
     }
 
     /// Opens a file without a name (memfd_create(2)); `seals` are those it starts with.
@@ -156,12 +198,23 @@ impl FileSystem for MemoryFs {
         Ok(self.opened(node, content))
     }
 
-    fn create(&self, directory: NodeId, name: &[u8], new: &NewFile<'_>, _: u32) -> Result<(NodeId, Opened), Errno> {
+    fn create(
+        &self,
+        directory: NodeId,
+        name: &[u8],
+        new: &NewFile<'_>,
+        _: u32,
+    ) -> Result<(NodeId, Opened), Errno> {
         let (id, content) = self.shared.create(directory, name, new)?;
         Ok((id, self.opened(id, content)))
     }
 
-    fn create_unnamed(&self, _: NodeId, new: &NewFile<'_>, _: u32) -> Result<(NodeId, Opened), Errno> {
+    fn create_unnamed(
+        &self,
+        _: NodeId,
+        new: &NewFile<'_>,
+        _: u32,
+    ) -> Result<(NodeId, Opened), Errno> {
         self.unnamed(new, SEAL_SEAL)
     }
 
@@ -173,7 +226,14 @@ impl FileSystem for MemoryFs {
         self.shared.remove(directory, name, directory_wanted)
     }
 
-    fn rename(&self, from: NodeId, name: &[u8], to: NodeId, new_name: &[u8], mode: RenameMode) -> Result<(), Errno> {
+    fn rename(
+        &self,
+        from: NodeId,
+        name: &[u8],
+        to: NodeId,
+        new_name: &[u8],
+        mode: RenameMode,
+    ) -> Result<(), Errno> {
         self.shared.rename(from, name, to, new_name, mode)
     }
 
@@ -195,25 +255,37 @@ impl FileSystem for MemoryFs {
     }
 
     fn attribute(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>, Errno> {
-        self.shared.with_extended(node, name, |all| all.get(name).cloned().ok_or(Errno::ENODATA))
-    }
-
-    fn attribute_names(&self, node: NodeId) -> Result<Vec<Vec<u8>>, Errno> {
-        self.shared.with_extended(node, b"user.", |all| Ok(all.keys().cloned().collect()))
-    }
-
-    fn set_attribute(&self, node: NodeId, name: &[u8], value: &[u8], mode: SetMode) -> Result<(), Errno> {
-        self.shared.with_extended(node, name, |all| match (mode, all.contains_key(name)) {
-            (SetMode::Create, true) => Err(Errno::EEXIST),
-            (SetMode::Replace, false) => Err(Errno::ENODATA),
-            _ => {
-                all.insert(name.to_vec(), value.to_vec());
-                Ok(())
-            }
+        self.shared.with_extended(node, name, |all| {
+            all.get(name).cloned().ok_or(Errno::ENODATA)
         })
     }
 
+    fn attribute_names(&self, node: NodeId) -> Result<Vec<Vec<u8>>, Errno> {
+        self.shared
+            .with_extended(node, b"user.", |all| Ok(all.keys().cloned().collect()))
+    }
+
+    fn set_attribute(
+        &self,
+        node: NodeId,
+        name: &[u8],
+        value: &[u8],
+        mode: SetMode,
+    ) -> Result<(), Errno> {
+        self.shared
+            .with_extended(node, name, |all| match (mode, all.contains_key(name)) {
+                (SetMode::Create, true) => Err(Errno::EEXIST),
+                (SetMode::Replace, false) => Err(Errno::ENODATA),
+                _ => {
+                    all.insert(name.to_vec(), value.to_vec());
+                    Ok(())
+                }
+            })
+    }
+
     fn remove_attribute(&self, node: NodeId, name: &[u8]) -> Result<(), Errno> {
-        self.shared.with_extended(node, name, |all| all.remove(name).map(drop).ok_or(Errno::ENODATA))
+        self.shared.with_extended(node, name, |all| {
+            all.remove(name).map(drop).ok_or(Errno::ENODATA)
+        })
     }
 }

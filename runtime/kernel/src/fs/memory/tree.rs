@@ -32,7 +32,10 @@ struct Inode {
 
 enum Body {
     Regular(Arc<Content>),
-    Directory { parent: Option<NodeId>, names: BTreeMap<Box<[u8]>, NodeId> },
+    Directory {
+        parent: Option<NodeId>,
+        names: BTreeMap<Box<[u8]>, NodeId>,
+    },
     Symlink(Box<[u8]>),
     Special,
 }
@@ -46,7 +49,9 @@ impl Inode {
                 attributes.blocks = attributes.size.div_ceil(4096).saturating_mul(8);
             }
             Body::Symlink(target) => attributes.size = target.len() as u64,
-            Body::Directory { names, .. } => attributes.size = (names.len() as u64).saturating_add(2).saturating_mul(20),
+            Body::Directory { names, .. } => {
+                attributes.size = (names.len() as u64).saturating_add(2).saturating_mul(20)
+            }
             Body::Special => {}
         }
         attributes
@@ -70,7 +75,11 @@ impl State {
     }
 
     fn child(&self, directory: NodeId, name: &[u8]) -> Result<NodeId, Errno> {
-        self.get(directory)?.names()?.get(name).copied().ok_or(Errno::ENOENT)
+        self.get(directory)?
+            .names()?
+            .get(name)
+            .copied()
+            .ok_or(Errno::ENOENT)
     }
 
     /// The names of a directory that still has a name itself, marked as changed.
@@ -79,7 +88,10 @@ impl State {
         let time = now();
         (inode.attributes.modified, inode.attributes.changed) = (time, time);
         match &mut inode.body {
-            Body::Directory { parent: Some(_), names } => Ok(names),
+            Body::Directory {
+                parent: Some(_),
+                names,
+            } => Ok(names),
             Body::Directory { parent: None, .. } => Err(Errno::ENOENT),
             _ => Err(Errno::ENOTDIR),
         }
@@ -93,7 +105,8 @@ impl State {
     }
 
     fn is_directory(&self, node: NodeId) -> bool {
-        self.get(node).is_ok_and(|i| i.attributes.kind == FileType::Directory)
+        self.get(node)
+            .is_ok_and(|i| i.attributes.kind == FileType::Directory)
     }
 
     /// Takes one name from `node`, which lost it; `directory` held it.
@@ -101,7 +114,11 @@ impl State {
         if self.is_directory(node) {
             self.add_links(node, -2);
             self.add_links(directory, -1);
-            if let Ok(Inode { body: Body::Directory { parent, .. }, .. }) = self.get_mut(node) {
+            if let Ok(Inode {
+                body: Body::Directory { parent, .. },
+                ..
+            }) = self.get_mut(node)
+            {
                 *parent = None;
             }
         } else {
@@ -112,7 +129,8 @@ impl State {
     /// Removes `node` where nothing leads to it any more; the caller drops it outside of the lock.
     fn reap(&mut self, node: NodeId) -> Option<Inode> {
         let inode = self.inodes.get(&node)?;
-        (inode.lookups == 0 && inode.attributes.links == 0 && node != ROOT).then(|| self.inodes.remove(&node))?
+        (inode.lookups == 0 && inode.attributes.links == 0 && node != ROOT)
+            .then(|| self.inodes.remove(&node))?
     }
 
     fn is_inside(&self, mut node: NodeId, ancestor: NodeId) -> bool {
@@ -121,7 +139,9 @@ impl State {
                 return true;
             }
             match self.get(node).map(|i| &i.body) {
-                Ok(Body::Directory { parent: Some(up), .. }) if *up != node => node = *up,
+                Ok(Body::Directory {
+                    parent: Some(up), ..
+                }) if *up != node => node = *up,
                 _ => return false,
             }
         }
@@ -132,18 +152,42 @@ impl Shared {
     pub(super) fn new(pool: Arc<Pool>, device: u64, mode: u32) -> Self {
         let mut attributes = Attributes::synthetic(device, ROOT, FileType::Directory, mode);
         let time = now();
-        (attributes.accessed, attributes.modified, attributes.changed, attributes.born) = (time, time, time, time);
-        let body = Body::Directory { parent: Some(ROOT), names: BTreeMap::new() };
-        let root = Inode { attributes, lookups: 1, body, extended: Extended::new() };
+        (
+            attributes.accessed,
+            attributes.modified,
+            attributes.changed,
+            attributes.born,
+        ) = (time, time, time, time);
+        let body = Body::Directory {
+            parent: Some(ROOT),
+            names: BTreeMap::new(),
+        };
+        let root = Inode {
+            attributes,
+            lookups: 1,
+            body,
+            extended: Extended::new(),
+        };
         let inodes = BTreeMap::from([(ROOT, root)]);
-        Self { pool, device, state: Mutex::new(State { inodes, next: ROOT + 1 }) }
+        Self {
+            pool,
+            device,
+            state: Mutex::new(State {
+                inodes,
+                next: ROOT + 1,
+            }),
+        }
     }
 
     pub(super) fn device(&self) -> u64 {
         self.device
     }
 
-    pub(super) fn lookup(&self, directory: NodeId, name: &[u8]) -> Result<(NodeId, Attributes), Errno> {
+    pub(super) fn lookup(
+        &self,
+        directory: NodeId,
+        name: &[u8],
+    ) -> Result<(NodeId, Attributes), Errno> {
         let mut state = self.state.lock();
         let id = state.child(directory, name)?;
         let inode = state.get_mut(id)?;
@@ -170,7 +214,9 @@ impl Shared {
     pub(super) fn parent(&self, node: NodeId) -> Result<NodeId, Errno> {
         let mut state = self.state.lock();
         let up = match &state.get(node)?.body {
-            Body::Directory { parent: Some(up), .. } => *up,
+            Body::Directory {
+                parent: Some(up), ..
+            } => *up,
             Body::Directory { parent: None, .. } => return Err(Errno::ENOENT),
             _ => return Err(Errno::ENOTDIR),
         };
@@ -183,7 +229,12 @@ impl Shared {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut at = node;
         while at != ROOT {
-            let Body::Directory { parent: Some(up), .. } = &state.get(at)?.body else { return Err(Errno::ENOENT) };
+            let Body::Directory {
+                parent: Some(up), ..
+            } = &state.get(at)?.body
+            else {
+                return Err(Errno::ENOENT);
+            };
             let own = state.get(*up)?.names()?.iter().find(|(_, id)| **id == at);
             names.push(own.map(|(name, _)| &**name).ok_or(Errno::ENOENT)?);
             at = *up;
@@ -222,7 +273,9 @@ impl Shared {
 
     pub(super) fn change(&self, node: NodeId, changes: &Changes) -> Result<(), Errno> {
         if let Some(size) = changes.size {
-            self.content(node).map_err(|e| if e == Errno::EISDIR { e } else { Errno::EINVAL })?.resize(size)?;
+            self.content(node)
+                .map_err(|e| if e == Errno::EISDIR { e } else { Errno::EINVAL })?
+                .resize(size)?;
             self.touch(node);
         }
         let mut state = self.state.lock();
@@ -257,7 +310,15 @@ impl Shared {
         Ok(state.get(directory)?.names()?.iter().map(entry).collect())
     }
 
-    fn add(&self, state: &mut State, new: &NewFile<'_>, body: Body, kind: FileType, links: u32, lookups: u64) -> NodeId {
+    fn add(
+        &self,
+        state: &mut State,
+        new: &NewFile<'_>,
+        body: Body,
+        kind: FileType,
+        links: u32,
+        lookups: u64,
+    ) -> NodeId {
         let id = state.next;
         state.next += 1;
         let time = now();
@@ -271,7 +332,15 @@ impl Shared {
             born: time,
             ..Attributes::synthetic(self.device, id, kind, new.mode & 0o7777)
         };
-        state.inodes.insert(id, Inode { attributes, lookups, body, extended: Extended::new() });
+        state.inodes.insert(
+            id,
+            Inode {
+                attributes,
+                lookups,
+                body,
+                extended: Extended::new(),
+            },
+        );
         id
     }
 
@@ -284,7 +353,12 @@ impl Shared {
     }
 
     /// Makes a regular file, looked up once.
-    pub(super) fn create(&self, directory: NodeId, name: &[u8], new: &NewFile<'_>) -> Result<(NodeId, Arc<Content>), Errno> {
+    pub(super) fn create(
+        &self,
+        directory: NodeId,
+        name: &[u8],
+        new: &NewFile<'_>,
+    ) -> Result<(NodeId, Arc<Content>), Errno> {
         let content = Content::new(Arc::clone(&self.pool), SEAL_SEAL);
         let mut state = self.state.lock();
         Self::vacant(&mut state, directory, name)?;
@@ -302,16 +376,28 @@ impl Shared {
         (id, content)
     }
 
-    pub(super) fn make(&self, directory: NodeId, name: &[u8], new: &NewFile<'_>) -> Result<(), Errno> {
+    pub(super) fn make(
+        &self,
+        directory: NodeId,
+        name: &[u8],
+        new: &NewFile<'_>,
+    ) -> Result<(), Errno> {
         let mut state = self.state.lock();
         Self::vacant(&mut state, directory, name)?;
         let (body, kind, links) = match new.kind {
-            NewKind::Regular => {
-                (Body::Regular(Content::new(Arc::clone(&self.pool), SEAL_SEAL)), FileType::Regular, 1)
-            }
-            NewKind::Directory => {
-                (Body::Directory { parent: Some(directory), names: BTreeMap::new() }, FileType::Directory, 2)
-            }
+            NewKind::Regular => (
+                Body::Regular(Content::new(Arc::clone(&self.pool), SEAL_SEAL)),
+                FileType::Regular,
+                1,
+            ),
+            NewKind::Directory => (
+                Body::Directory {
+                    parent: Some(directory),
+                    names: BTreeMap::new(),
+                },
+                FileType::Directory,
+                2,
+            ),
             NewKind::Symlink(target) => (Body::Symlink(target.into()), FileType::Symlink, 1),
             NewKind::Fifo => (Body::Special, FileType::Fifo, 1),
             NewKind::Socket => (Body::Special, FileType::Socket, 1),
@@ -324,11 +410,18 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn remove(&self, directory: NodeId, name: &[u8], directory_wanted: bool) -> Result<(), Errno> {
+    pub(super) fn remove(
+        &self,
+        directory: NodeId,
+        name: &[u8],
+        directory_wanted: bool,
+    ) -> Result<(), Errno> {
         let mut state = self.state.lock();
         let id = state.child(directory, name)?;
         match (&state.get(id)?.body, directory_wanted) {
-            (Body::Directory { names, .. }, true) if !names.is_empty() => return Err(Errno::ENOTEMPTY),
+            (Body::Directory { names, .. }, true) if !names.is_empty() => {
+                return Err(Errno::ENOTEMPTY);
+            }
             (Body::Directory { .. }, false) => return Err(Errno::EISDIR),
             (Body::Directory { .. }, true) | (_, false) => {}
             (_, true) => return Err(Errno::ENOTDIR),
@@ -341,7 +434,14 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn rename(&self, from: NodeId, name: &[u8], to: NodeId, new_name: &[u8], mode: RenameMode) -> Result<(), Errno> {
+    pub(super) fn rename(
+        &self,
+        from: NodeId,
+        name: &[u8],
+        to: NodeId,
+        new_name: &[u8],
+        mode: RenameMode,
+    ) -> Result<(), Errno> {
         let mut state = self.state.lock();
         let id = state.child(from, name)?;
         let target = match state.child(to, new_name) {
@@ -369,7 +469,9 @@ impl Shared {
                     return Ok(());
                 }
                 match (state.is_directory(id), &state.get(other)?.body) {
-                    (true, Body::Directory { names, .. }) if !names.is_empty() => return Err(Errno::ENOTEMPTY),
+                    (true, Body::Directory { names, .. }) if !names.is_empty() => {
+                        return Err(Errno::ENOTEMPTY);
+                    }
                     (true, Body::Directory { .. }) => {}
                     (true, _) => return Err(Errno::ENOTDIR),
                     (false, Body::Directory { .. }) => return Err(Errno::EISDIR),
@@ -399,7 +501,11 @@ impl Shared {
         }
         state.add_links(from, -1);
         state.add_links(to, 1);
-        if let Ok(Inode { body: Body::Directory { parent, .. }, .. }) = state.get_mut(node) {
+        if let Ok(Inode {
+            body: Body::Directory { parent, .. },
+            ..
+        }) = state.get_mut(node)
+        {
             *parent = Some(to);
         }
     }

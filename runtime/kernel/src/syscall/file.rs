@@ -1,0 +1,451 @@
+//! Bytes of files: read, write, seek, truncate, copy, make durable.
+
+use super::subject::{self, handle, restartable};
+use super::{Argument::*, Call, Outcome, Row};
+use crate::fs::walk::How;
+use crate::fs::{Changes, FileType, Handle, Kind};
+use bannock_platform::host::{self, file::UserVector};
+use bannock_platform::{Errno, user, user::UserSlice};
+use linux_raw_sys::general as raw;
+
+/// Most bytes of one transfer (Linux `MAX_RW_COUNT`).
+const MAX_TRANSFER: usize = 0x7fff_f000;
+/// Bytes that are moved at a time between two files.
+const CHUNK: usize = 64 << 10;
+/// `RWF_*` that are understood.
+const TRANSFER_FLAGS: u32 =
+    raw::RWF_HIPRI | raw::RWF_DSYNC | raw::RWF_SYNC | raw::RWF_NOWAIT | raw::RWF_APPEND;
+
+pub(super) const ROWS: &[Row] = &[
+    Row::emulated(raw::__NR_read, "read", &[Fd, Pointer, Size], read),
+    Row::emulated(raw::__NR_write, "write", &[Fd, Pointer, Size], write),
+    Row::emulated(
+        raw::__NR_pread64,
+        "pread64",
+        &[Fd, Pointer, Size, Size],
+        pread,
+    ),
+    Row::emulated(
+        raw::__NR_pwrite64,
+        "pwrite64",
+        &[Fd, Pointer, Size, Size],
+        pwrite,
+    ),
+    Row::emulated(raw::__NR_readv, "readv", &[Fd, Pointer, Size], readv),
+    Row::emulated(raw::__NR_writev, "writev", &[Fd, Pointer, Size], writev),
+    Row::emulated(
+        raw::__NR_preadv,
+        "preadv",
+        &[Fd, Pointer, Size, Size, Size],
+        preadv,
+    ),
+    Row::emulated(
+        raw::__NR_pwritev,
+        "pwritev",
+        &[Fd, Pointer, Size, Size, Size],
+        pwritev,
+    ),
+    Row::emulated(
+        raw::__NR_preadv2,
+        "preadv2",
+        &[Fd, Pointer, Size, Size, Size, Flags],
+        preadv2,
+    ),
+    Row::emulated(
+        raw::__NR_pwritev2,
+        "pwritev2",
+        &[Fd, Pointer, Size, Size, Size, Flags],
+        pwritev2,
+    )
+    .with_notes("RWF_APPEND only on host files"),
+    Row::emulated(raw::__NR_lseek, "lseek", &[Fd, Size, Int], lseek)
+        .with_notes("SEEK_DATA and SEEK_HOLE see no holes in files in memory"),
+    Row::emulated(raw::__NR_truncate, "truncate", &[Path, Size], truncate),
+    Row::emulated(raw::__NR_ftruncate, "ftruncate", &[Fd, Size], ftruncate),
+    Row::emulated(
+        raw::__NR_fallocate,
+        "fallocate",
+        &[Fd, Flags, Size, Size],
+        fallocate,
+    )
+    .with_notes("in memory: KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE"),
+    Row::emulated(raw::__NR_fsync, "fsync", &[Fd], fsync),
+    Row::emulated(raw::__NR_fdatasync, "fdatasync", &[Fd], fdatasync),
+    Row::emulated(raw::__NR_sync, "sync", &[], sync)
+        .with_notes("host files are made durable by fsync alone"),
+    Row::emulated(raw::__NR_syncfs, "syncfs", &[Fd], syncfs).with_notes("as sync"),
+    Row::emulated(
+        raw::__NR_sync_file_range,
+        "sync_file_range",
+        &[Fd, Size, Size, Flags],
+        sync_file_range,
+    ),
+    Row::emulated(
+        raw::__NR_fadvise64,
+        "fadvise64",
+        &[Fd, Size, Size, Int],
+        fadvise,
+    ),
+    Row::emulated(
+        raw::__NR_readahead,
+        "readahead",
+        &[Fd, Size, Size],
+        readahead,
+    ),
+    Row::emulated(
+        raw::__NR_sendfile,
+        "sendfile",
+        &[Fd, Fd, Pointer, Size],
+        sendfile,
+    ),
+    Row::emulated(
+        raw::__NR_copy_file_range,
+        "copy_file_range",
+        &[Fd, Pointer, Fd, Pointer, Size, Flags],
+        copy_file_range,
+    ),
+    Row::emulated(
+        raw::__NR_splice,
+        "splice",
+        &[Fd, Pointer, Fd, Pointer, Size, Flags],
+        splice,
+    )
+    .with_notes("answers EINVAL, as for files that cannot be spliced"),
+    Row::emulated(raw::__NR_tee, "tee", &[Fd, Fd, Size, Flags], splice)
+        .with_notes("answers EINVAL"),
+    Row::emulated(
+        raw::__NR_vmsplice,
+        "vmsplice",
+        &[Fd, Pointer, Size, Flags],
+        splice,
+    )
+    .with_notes("answers EINVAL"),
+];
+
+fn buffer(call: &Call<'_>) -> Result<UserSlice, Errno> {
+    UserSlice::new(call.word(1), call.word(2).min(MAX_TRANSFER))
+}
+
+/// The offset at argument `index`.
+fn offset(call: &Call<'_>, index: usize) -> Result<u64, Errno> {
+    u64::try_from(call.word(index) as i64).map_err(|_| Errno::EINVAL)
+}
+
+fn seekable(handle: &Handle) -> Result<(), Errno> {
+    match handle.kind() {
+        Kind::Regular | Kind::Device => Ok(()),
+        Kind::Directory => Err(Errno::EISDIR),
+        _ => Err(Errno::ESPIPE),
+    }
+}
+
+fn read(call: &Call<'_>) -> Outcome {
+    restartable(handle(call, 0)?.read(host::Into::User(buffer(call)?), None))
+}
+
+fn write(call: &Call<'_>) -> Outcome {
+    restartable(handle(call, 0)?.write(host::From::User(buffer(call)?), None))
+}
+
+fn pread(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let at = offset(call, 3)?;
+    seekable(&file)?;
+    restartable(file.read(host::Into::User(buffer(call)?), Some(at)))
+}
+
+fn pwrite(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let at = offset(call, 3)?;
+    seekable(&file)?;
+    restartable(file.write(host::From::User(buffer(call)?), Some(at)))
+}
+
+fn vector(call: &Call<'_>) -> Result<UserVector, Errno> {
+    UserVector::read(call.word(1), call.word(2))
+}
+
+fn readv(call: &Call<'_>) -> Outcome {
+    restartable(handle(call, 0)?.read_vectored(&vector(call)?, None, 0))
+}
+
+fn writev(call: &Call<'_>) -> Outcome {
+    restartable(handle(call, 0)?.write_vectored(&vector(call)?, None, 0))
+}
+
+fn preadv(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let at = offset(call, 3)?;
+    seekable(&file)?;
+    restartable(file.read_vectored(&vector(call)?, Some(at), 0))
+}
+
+fn pwritev(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let at = offset(call, 3)?;
+    seekable(&file)?;
+    restartable(file.write_vectored(&vector(call)?, Some(at), 0))
+}
+
+/// Offset and flags of preadv2(2) and pwritev2(2); -1 means the file's position.
+fn positioned(call: &Call<'_>, file: &Handle) -> Result<(Option<u64>, u32), Errno> {
+    let flags = call.uint(5);
+    if flags & !TRANSFER_FLAGS != 0 || (flags & raw::RWF_APPEND != 0 && file.host_fd().is_none()) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if call.word(3) as i64 == -1 {
+        return Ok((None, flags));
+    }
+    seekable(file)?;
+    Ok((Some(offset(call, 3)?), flags))
+}
+
+fn preadv2(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let (at, flags) = positioned(call, &file)?;
+    restartable(file.read_vectored(&vector(call)?, at, flags))
+}
+
+fn pwritev2(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let (at, flags) = positioned(call, &file)?;
+    restartable(file.write_vectored(&vector(call)?, at, flags))
+}
+
+fn lseek(call: &Call<'_>) -> Outcome {
+    handle(call, 0)?
+        .seek(call.word(1) as i64, call.uint(2))
+        .map(|v| v as usize)
+}
+
+fn truncate(call: &Call<'_>) -> Outcome {
+    let size = offset(call, 1)?;
+    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let attributes = subject::attributes(&target)?;
+    match attributes.kind {
+        FileType::Regular => {}
+        FileType::Directory => return Err(Errno::EISDIR),
+        _ => return Err(Errno::EINVAL),
+    }
+    attributes.check(&subject::credentials(call), crate::fs::attributes::W_OK)?;
+    subject::change(
+        &target,
+        &Changes {
+            size: Some(size),
+            ..Changes::default()
+        },
+    )?;
+    Ok(0)
+}
+
+fn ftruncate(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let size = offset(call, 1)?;
+    if !file.file().is_writable() || file.kind() != Kind::Regular {
+        return Err(Errno::EINVAL);
+    }
+    file.ops().change(
+        &file,
+        &Changes {
+            size: Some(size),
+            ..Changes::default()
+        },
+    )?;
+    Ok(0)
+}
+
+fn fallocate(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    let (at, len) = (offset(call, 2)?, offset(call, 3)?);
+    if len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !file.file().is_writable() {
+        return Err(Errno::EBADF);
+    }
+    restartable(file.ops().allocate(&file, call.uint(1), at, len))?;
+    Ok(0)
+}
+
+fn fsync(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    file.ops().sync(&file, false)?;
+    Ok(0)
+}
+
+fn fdatasync(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    file.ops().sync(&file, true)?;
+    Ok(0)
+}
+
+fn sync(call: &Call<'_>) -> Outcome {
+    for mount in subject::context(call).mounts().mounts() {
+        // sync(2) has no way to report errors; fsync(2) does.
+        let _ = mount.fs.sync();
+    }
+    Ok(0)
+}
+
+fn syncfs(call: &Call<'_>) -> Outcome {
+    if let Some(at) = handle(call, 0)?.file().location() {
+        at.fs().sync()?;
+    }
+    Ok(0)
+}
+
+fn sync_file_range(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    seekable(&file).map_err(|e| if e == Errno::EISDIR { Errno::ESPIPE } else { e })?;
+    let known = raw::SYNC_FILE_RANGE_WAIT_BEFORE
+        | raw::SYNC_FILE_RANGE_WRITE
+        | raw::SYNC_FILE_RANGE_WAIT_AFTER;
+    if call.uint(3) & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if let Some(fd) = file.host_fd() {
+        host::file::sync_range(fd, call.word(1) as i64, call.word(2) as i64, call.uint(3))?;
+    }
+    Ok(0)
+}
+
+fn fadvise(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    if matches!(file.kind(), Kind::Pipe | Kind::Socket) {
+        return Err(Errno::ESPIPE);
+    }
+    if call.uint(3) > raw::POSIX_FADV_NOREUSE {
+        return Err(Errno::EINVAL);
+    }
+    if let (Some(fd), Kind::Regular) = (file.host_fd(), file.kind()) {
+        host::file::advise(fd, call.word(1) as i64, call.word(2) as i64, call.uint(3))?;
+    }
+    Ok(0)
+}
+
+fn readahead(call: &Call<'_>) -> Outcome {
+    let file = handle(call, 0)?;
+    if file.kind() != Kind::Regular || !file.file().is_readable() {
+        return Err(Errno::EINVAL);
+    }
+    if let Some(fd) = file.host_fd() {
+        host::file::advise(
+            fd,
+            call.word(1) as i64,
+            call.word(2) as i64,
+            raw::POSIX_FADV_WILLNEED,
+        )?;
+    }
+    Ok(0)
+}
+
+/// Moves up to `len` bytes; stops early at the end of `from`, when `to` takes no more, or on an
+/// error after the first bytes. Bytes that were read and not written are read again later, because
+/// positions of the source move by what was written.
+fn transfer(
+    from: &Handle,
+    from_at: Option<u64>,
+    to: &Handle,
+    to_at: Option<u64>,
+    len: usize,
+) -> Result<usize, Errno> {
+    let mut chunk = alloc::vec![0u8; len.min(CHUNK)];
+    // The source is read at fixed places, so that nothing is lost when the target takes less.
+    let base = match from_at {
+        Some(at) => at,
+        None => from.seek(0, raw::SEEK_CUR)?,
+    };
+    let mut done = 0usize;
+    while done < len {
+        let want = (len - done).min(CHUNK);
+        let part = chunk.get_mut(..want).ok_or(Errno::EIO)?;
+        let step = from
+            .read(host::Into::Kernel(part), Some(base + done as u64))
+            .and_then(|got| {
+                let bytes = part.get(..got).unwrap_or_default();
+                let at = to_at.map(|at| at + done as u64);
+                if got == 0 {
+                    Ok((0, 0))
+                } else {
+                    to.write(host::From::Kernel(bytes), at)
+                        .map(|put| (got, put))
+                }
+            });
+        match step {
+            Ok((got, put)) => {
+                done += put;
+                if got < want || put < got {
+                    break;
+                }
+            }
+            Err(_) if done > 0 => break,
+            Err(e) => return Err(e),
+        }
+    }
+    if from_at.is_none() {
+        from.seek(
+            i64::try_from(base + done as u64).map_err(|_| Errno::EOVERFLOW)?,
+            raw::SEEK_SET,
+        )?;
+    }
+    Ok(done)
+}
+
+/// Reads an offset that a call takes and gives back, if there is one.
+fn offset_at(address: usize) -> Result<Option<u64>, Errno> {
+    if address == 0 {
+        return Ok(None);
+    }
+    u64::try_from(user::get::<i64>(address)?)
+        .map(Some)
+        .map_err(|_| Errno::EINVAL)
+}
+
+fn give_back(address: usize, before: Option<u64>, done: usize) -> Result<(), Errno> {
+    before.map_or(Ok(()), |at| {
+        user::put(address, &(at.saturating_add(done as u64) as i64))
+    })
+}
+
+fn sendfile(call: &Call<'_>) -> Outcome {
+    let (to, from) = (handle(call, 0)?, handle(call, 1)?);
+    if from.kind() != Kind::Regular || to.file().flags() & raw::O_APPEND != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let at = offset_at(call.word(2))?;
+    let len = call.word(3).min(MAX_TRANSFER);
+    let done = restartable(transfer(&from, at, &to, None, len))?;
+    give_back(call.word(2), at, done)?;
+    Ok(done)
+}
+
+fn copy_file_range(call: &Call<'_>) -> Outcome {
+    let (from, to) = (handle(call, 0)?, handle(call, 2)?);
+    if call.uint(5) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    for file in [&from, &to] {
+        match file.kind() {
+            Kind::Regular => {}
+            Kind::Directory => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        }
+    }
+    if !from.file().is_readable()
+        || !to.file().is_writable()
+        || to.file().flags() & raw::O_APPEND != 0
+    {
+        return Err(Errno::EBADF);
+    }
+    let (from_at, to_at) = (offset_at(call.word(1))?, offset_at(call.word(3))?);
+    let len = call.word(4).min(MAX_TRANSFER);
+    let done = restartable(transfer(&from, from_at, &to, to_at, len))?;
+    give_back(call.word(1), from_at, done)?;
+    give_back(call.word(3), to_at, done)?;
+    Ok(done)
+}
+
+fn splice(call: &Call<'_>) -> Outcome {
+    handle(call, 0)?;
+    Err(Errno::EINVAL)
+}
