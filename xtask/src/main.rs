@@ -1,2 +1,58 @@
-//! The command line.
-fn main() {}
+//! Builds, checks and tests Bannock: `cargo xtask --help`.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a developer's tool: what it prints is its result"
+)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod build;
+mod ci;
+mod deny;
+mod digest;
+mod fault;
+mod fuzz;
+mod layers;
+mod packages;
+mod process;
+mod registers;
+mod reproducible;
+mod test;
+mod workspace;
+
+/// Builds, checks and tests Bannock.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    Build(build::Options),
+    Ci(ci::Options),
+    Layers(layers::Options),
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let root = workspace::Root::of_this_checkout();
+    let done = match Task::parse() {
+        Task::Build(options) => build::run(&root, &options),
+        Task::Ci(options) => ci::run(&root, &options),
+        Task::Layers(_) => layers::run(&root),
+        Task::Test(options) => test::run(&root, &options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            let mut text = fault.to_string();
+            let mut cause = std::error::Error::source(&fault);
+            while let Some(inner) = cause {
+                text.push_str(": ");
+                text.push_str(&inner.to_string());
+                cause = inner.source();
+            }
+            eprintln!("xtask: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}

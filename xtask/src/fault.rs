@@ -1,0 +1,98 @@
+//! What can go wrong in a task.
+
+use std::{io, path::PathBuf, process::ExitStatus};
+
+/// Why a task ended without success.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// A program could not be started.
+    #[error("cannot start `{command}`; is it installed?")]
+    Start {
+        /// The command line.
+        command: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A program ran and said no.
+    #[error("`{command}` failed with {status}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried: "read", "copy" and so on.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// `cargo metadata` printed something else than it documents.
+    #[error("cannot understand what cargo metadata says about {}", manifest.display())]
+    Metadata {
+        /// The workspace that was asked about.
+        manifest: PathBuf,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
+    /// The architecture's rules are broken; each breach has been printed.
+    #[error("{0} breaches of the layer rules, listed above; see ARCHITECTURE.md")]
+    Layers(usize),
+    /// Two builds of one source differ.
+    #[error(
+        "the runtime is not reproducible: {} and {} differ; compare them with \
+         `objdump -dr` or diffoscope", first.display(), second.display()
+    )]
+    NotReproducible {
+        /// The file of the ordinary build.
+        first: PathBuf,
+        /// The file of the build elsewhere.
+        second: PathBuf,
+    },
+    /// The runtime uses registers that its entry does not save.
+    #[error(
+        "{count} instructions of {} use registers wider than xmm, which the system-call entry does \
+         not save; the first: `{first}`; find the crate that selected them and configure its \
+         portable backend", file.display()
+    )]
+    WideRegisters {
+        /// The file that was disassembled.
+        file: PathBuf,
+        /// How many instructions.
+        count: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// A disassembly too short to be one.
+    #[error("objdump printed no xmm instruction for {}; is it the runtime?", file.display())]
+    NotDisassembled {
+        /// The file that was disassembled.
+        file: PathBuf,
+    },
+    /// Debian packages are missing, and only root may install them.
+    #[error("missing Debian packages; as root, run: apt-get install {0}")]
+    Packages(String),
+    /// Steps of `ci` failed; each has printed why.
+    #[error("failed: {0}")]
+    Steps(String),
+    /// A fuzz target has nothing to start from.
+    #[error("fuzz target {target} has no seeds; put small valid inputs into {}", folder.display())]
+    NoSeeds {
+        /// Name of the target.
+        target: String,
+        /// Where its seeds belong.
+        folder: PathBuf,
+    },
+    /// A fuzz target was named that does not exist.
+    #[error("no test suite is named {name}; there are: {known}")]
+    UnknownSuite {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
