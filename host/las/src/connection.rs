@@ -61,8 +61,9 @@ pub(crate) fn serve(shared: &Shared, socket: &UnixStream, caller: Caller) -> io:
         Err(fault) => return refuse(shared, socket, caller, None, &fault.into()),
     };
     let (start, passed) = match wanted {
-        Wanted::Status => return send_frame(socket, &shared.status()),
-        Wanted::Start { start, passed } => (start, passed),
+        None => return Ok(()),
+        Some(Wanted::Status) => return send_frame(socket, &shared.status()),
+        Some(Wanted::Start { start, passed }) => (start, passed),
     };
     let launch = launch_text(&start.launch);
     match Running::start(shared, &start, passed, caller) {

@@ -75,13 +75,18 @@ impl Passed {
     }
 }
 
-/// Reads the first message; the socket's own timeout bounds how long each piece may take.
-pub(crate) fn receive(socket: &UnixStream) -> Result<Wanted, StartFault> {
+/// Reads the first message, or nothing where the caller only looked whether somebody listens.
+///
+/// The socket's own timeout bounds how long each piece may take.
+pub(crate) fn receive(socket: &UnixStream) -> Result<Option<Wanted>, StartFault> {
     let mut descriptors = Vec::new();
     let mut inbox = Inbox::new(MAX_MESSAGE);
     let message = loop {
         let mut buffer = vec![0; inbox.missing()?.min(64 << 10)];
         let count = receive_piece(socket, &mut buffer, &mut descriptors)?;
+        if count == 0 && inbox.is_empty() {
+            return Ok(None);
+        }
         if count == 0 {
             return Err(StartFault::Closed);
         }
@@ -90,7 +95,7 @@ pub(crate) fn receive(socket: &UnixStream) -> Result<Wanted, StartFault> {
         }
     };
     match bannock_wire::decode("LAS request", &message)? {
-        Request::Status if descriptors.is_empty() => Ok(Wanted::Status),
+        Request::Status if descriptors.is_empty() => Ok(Some(Wanted::Status)),
         Request::Status => Err(StartFault::Count {
             sent: descriptors.len(),
             named: 0,
@@ -102,7 +107,7 @@ pub(crate) fn receive(socket: &UnixStream) -> Result<Wanted, StartFault> {
                 });
             }
             let passed = Passed::new(&start.descriptors, descriptors)?;
-            Ok(Wanted::Start { start, passed })
+            Ok(Some(Wanted::Start { start, passed }))
         }
     }
 }

@@ -36,6 +36,11 @@ impl Inbox {
         }
     }
 
+    /// Whether no byte of a frame has arrived.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Bytes that the frame still lacks.
     pub(crate) fn missing(&self) -> Result<usize, Oversize> {
         let whole = match self.bytes.first_chunk::<PREFIX>() {
