@@ -3,6 +3,7 @@
 //! A new one needs its file, a variant in [`Command`] and an arm in [`run`].
 
 mod cas;
+mod dev;
 mod las;
 mod platform;
 mod run;
@@ -19,6 +20,9 @@ pub(crate) enum Command {
     /// Start a CAS, attest one, ask it what it is
     #[command(subcommand)]
     Cas(cas::Cas),
+    /// Start and stop a developer's platform, LAS and CAS
+    #[command(subcommand)]
+    Dev(dev::Dev),
     /// Serve attestation on this machine: start what is measured, quote for it
     #[command(subcommand)]
     Las(las::Las),
@@ -39,6 +43,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, output: &Output) -> Result<ExitCode, Failure> {
     match command {
         Command::Cas(cas) => cas::run(cas, output),
+        Command::Dev(dev) => dev::run(&dev, output),
         Command::Las(las) => las::run(las, output),
         Command::Platform(platform) => platform::run(platform, output),
         Command::Run(run) => run::run(&run),

@@ -51,9 +51,8 @@ pub(crate) struct Run {
 
 /// Does it.
 pub(crate) fn run(run: &Run) -> Result<ExitCode, Failure> {
-    let runtime = runtime(run.runtime.as_deref())?;
     if run.standalone {
-        return standalone(run, &runtime);
+        return standalone(run, &runtime(run.runtime.as_deref())?);
     }
     if !run.program.is_empty() {
         return Err(Failure::usage(
@@ -70,6 +69,7 @@ pub(crate) fn run(run: &Run) -> Result<ExitCode, Failure> {
     let (address, cas_key) = cas(run)?;
     let socket = setting(run.las.clone().map(text).transpose()?, "LAS_ADDR")?
         .map_or_else(|| PathBuf::from(SYSTEM_LAS_SOCKET), PathBuf::from);
+    let runtime = runtime(run.runtime.as_deref())?;
     let mut arguments = vec!["--cas".to_owned(), address];
     for tree in &run.tree {
         let tree = path::absolute(tree)
