@@ -103,16 +103,13 @@ fn everywhere(
     workspaces: &[Workspace],
     action: impl Fn(Workspace) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    workspaces.iter().map(|&workspace| action(workspace)).fold(
-        Ok(()),
-        |so_far, this| match so_far {
-            Ok(()) => this,
-            Err(_) => {
-                if let Err(fault) = this {
-                    println!("{fault}");
-                }
-                so_far
-            }
-        },
-    )
+    let mut first = Ok(());
+    for &workspace in workspaces {
+        match action(workspace) {
+            Err(fault) if first.is_err() => println!("{fault}"),
+            Err(fault) => first = Err(fault),
+            Ok(()) => {}
+        }
+    }
+    first
 }
