@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
 
-/// Largest image in bytes.
-pub const MAX_IMAGE: usize = 64 << 20;
+/// Largest image in bytes (128 MiB): room for images with debug information.
+pub const MAX_IMAGE: usize = 128 << 20;
 
 /// Owner of an image whose caller is root: never the caller, who could then change its mode.
 const NOBODY: u32 = 65534;
