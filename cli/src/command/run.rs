@@ -52,7 +52,7 @@ pub(crate) struct Run {
 /// Does it.
 pub(crate) fn run(run: &Run) -> Result<ExitCode, Failure> {
     if run.standalone {
-        return standalone(run, &runtime(run.runtime.as_deref())?);
+        return standalone(run);
     }
     if !run.program.is_empty() {
         return Err(Failure::usage(
@@ -98,13 +98,14 @@ fn environment() -> Vec<String> {
         .collect()
 }
 
-fn standalone(run: &Run, runtime: &Path) -> Result<ExitCode, Failure> {
+fn standalone(run: &Run) -> Result<ExitCode, Failure> {
     if run.program.is_empty() {
         return Err(Failure::usage("no program is named")
             .help("bannock run --standalone -- PROGRAM ARGUMENTS…"));
     }
+    let runtime = runtime(run.runtime.as_deref())?;
     note("INSECURE: runs without attestation; nothing is protected from this machine");
-    let mut command = Command::new(runtime);
+    let mut command = Command::new(&runtime);
     command.arg("--standalone");
     if run.audit_host_calls {
         command.arg("--audit-host-calls");

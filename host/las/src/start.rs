@@ -9,6 +9,10 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// How long a caller may take for its request.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One descriptor of each kind.
 const MAX_DESCRIPTORS: usize = 9;
@@ -77,11 +81,15 @@ impl Passed {
 
 /// Reads the first message, or nothing where the caller only looked whether somebody listens.
 ///
-/// The socket's own timeout bounds how long each piece may take.
+/// The socket's own timeout bounds how long each piece may take, [`PATIENCE`] the whole.
 pub(crate) fn receive(socket: &UnixStream) -> Result<Option<Wanted>, StartFault> {
     let mut descriptors = Vec::new();
     let mut inbox = Inbox::new(MAX_MESSAGE);
+    let begin = Instant::now();
     let message = loop {
+        if begin.elapsed() > PATIENCE {
+            return Err(StartFault::Incomplete(io::ErrorKind::TimedOut.into()));
+        }
         let mut buffer = vec![0; inbox.missing()?.min(64 << 10)];
         let count = receive_piece(socket, &mut buffer, &mut descriptors)?;
         if count == 0 && inbox.is_empty() {
