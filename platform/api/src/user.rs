@@ -200,6 +200,19 @@ pub fn put_if<T: Plain>(address: usize, value: &T) -> Result<(), Errno> {
     if address == 0 { Ok(()) } else { put(address, value) }
 }
 
+/// Atomically replaces the 32-bit word at `address` when it is `expected`; returns the word found.
+///
+/// # Errors
+/// `EINVAL` when `address` is not a multiple of 4, `EFAULT`.
+pub fn compare_exchange(address: usize, expected: u32, new: u32) -> Result<u32, Errno> {
+    if !address.is_multiple_of(size_of::<u32>()) {
+        return Err(Errno::EINVAL);
+    }
+    let word = UserSlice::new(address, size_of::<u32>())?;
+    // SAFETY: the word lies in the program's part.
+    unsafe { platform().compare_exchange_user(word.start, expected, new) }
+}
+
 /// Reads `count` consecutive `T`s.
 ///
 /// # Errors

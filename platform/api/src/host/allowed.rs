@@ -104,6 +104,8 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_clock_gettime,
     raw::__NR_clock_getres,
     raw::__NR_clock_nanosleep,
+    raw::__NR_setitimer,
+    raw::__NR_getitimer,
     raw::__NR_getrandom,
     raw::__NR_seccomp,
 ];

@@ -92,3 +92,31 @@ pub fn sleep(id: i32, absolute: bool, time: Timespec) -> Result<(), (Errno, Time
         Err(e) => Err((e, left)),
     }
 }
+
+/// An interval timer's interval and time left, each as seconds and microseconds (`struct itimerval`).
+pub type IntervalSetting = [[i64; 2]; 2];
+
+/// setitimer(2): seconds and microseconds of interval and first expiry; returns the old setting.
+/// Expiry arrives as a signal from outside of the container
+/// ([`Platform::take_interrupt`](crate::Platform::take_interrupt)).
+///
+/// # Errors
+/// `EINVAL`.
+pub fn set_interval_timer(which: u32, setting: &IntervalSetting) -> Result<IntervalSetting, Errno> {
+    let mut old = [[0; 2]; 2];
+    let args = [which as usize, setting.as_ptr() as usize, old.as_mut_ptr() as usize, 0, 0, 0];
+    // SAFETY: both structures outlive the call.
+    unsafe { call(raw::__NR_setitimer, args) }?;
+    Ok(old)
+}
+
+/// getitimer(2).
+///
+/// # Errors
+/// `EINVAL`.
+pub fn interval_timer(which: u32) -> Result<IntervalSetting, Errno> {
+    let mut now = [[0; 2]; 2];
+    // SAFETY: the structure is ours.
+    unsafe { call(raw::__NR_getitimer, [which as usize, now.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    Ok(now)
+}

@@ -3,22 +3,34 @@
 //! Compatibility is data: every call is a [`Row`] of the table, in the file of its family, and the
 //! reference documentation is generated from the rows.
 
+mod absent;
 mod caller;
 mod descriptor;
 mod directory;
 mod event;
+mod extended;
 mod file;
+mod futex;
+mod identity;
+mod limits;
 mod local_socket;
 mod lock;
 mod memory;
 mod message;
 mod poll;
+mod process;
+mod random;
+mod signal;
 mod socket;
 mod status;
 mod subject;
+mod system;
 mod table;
+mod thread;
+mod time;
+mod wait;
 
-pub use table::{TABLE, lookup};
+pub use table::{LIMIT, TABLE, lookup};
 
 use crate::task::Thread;
 use alloc::sync::Arc;
@@ -142,4 +154,18 @@ fn refuse(_: &Call<'_>) -> Outcome {
 
 fn absent(_: &Call<'_>) -> Outcome {
     Err(Errno::ENOSYS)
+}
+
+/// Makes the call `number` with the arguments in `registers` for the calling thread.
+///
+/// # Errors
+/// The handler's error; `ENOSYS` for a call that is not there.
+pub fn dispatch(thread: &Arc<Thread>, number: usize, registers: &Registers) -> Outcome {
+    match lookup(number) {
+        Some(row) if row.state != State::Absent => (row.handler)(&Call { thread, args: registers.arguments(), registers }),
+        _ => {
+            thread.process.container.count_absent(number);
+            Err(Errno::ENOSYS)
+        }
+    }
 }

@@ -7,15 +7,27 @@ pub const LIMIT: usize = 512;
 
 /// All families, each in its own file.
 const FAMILIES: &[&[Row]] = &[
+    super::absent::ROWS,
     super::descriptor::ROWS,
     super::directory::ROWS,
     super::event::ROWS,
+    super::extended::ROWS,
     super::file::ROWS,
+    super::futex::ROWS,
+    super::identity::ROWS,
+    super::limits::ROWS,
     super::memory::ROWS,
     super::message::ROWS,
     super::poll::ROWS,
+    super::process::ROWS,
+    super::random::ROWS,
+    super::signal::ROWS,
     super::socket::ROWS,
     super::status::ROWS,
+    super::system::ROWS,
+    super::thread::ROWS,
+    super::time::ROWS,
+    super::wait::ROWS,
 ];
 
 /// Rows by number.
