@@ -6,6 +6,9 @@ use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{Errno, sync::Mutex};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+/// What follows the path of a file that lost its name.
+const DELETED: &[u8] = b" (deleted)";
+
 /// Root, working directory and umask.
 pub struct FsContext {
     mounts: Arc<Mounts>,
@@ -152,11 +155,13 @@ impl FsContext {
     /// Path under which an open file is shown.
     #[must_use]
     pub fn handle_path(&self, handle: &Handle) -> Vec<u8> {
-        handle
-            .file()
-            .location()
-            .and_then(|at| self.path(at).ok())
-            .unwrap_or_else(|| handle.file().name().to_vec())
+        let file = handle.file();
+        match file.location().map(|at| self.path(at)) {
+            Some(Ok(path)) => path,
+            // Its name is gone; the one that it was opened by is what Linux shows, too.
+            Some(Err(_)) if !file.name().ends_with(DELETED) => [file.name(), DELETED].concat(),
+            _ => file.name().to_vec(),
+        }
     }
 }
 

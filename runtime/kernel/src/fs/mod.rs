@@ -18,6 +18,8 @@ pub mod memory;
 pub mod mounts;
 mod open;
 pub mod ops;
+pub mod proc;
+mod synthetic;
 mod table;
 mod terminal;
 #[cfg(test)]
@@ -35,5 +37,6 @@ pub use memory::MemoryFs;
 pub use mounts::{Location, Mount, MountRequest, Mounts};
 pub use open::{Executable, KNOWN_FLAGS};
 pub use ops::{FileOps, Kind, Mapped};
+pub use synthetic::{device_mounts, system_mount};
 pub use table::FileTable;
 pub use tree::{Denied, TreeFs};

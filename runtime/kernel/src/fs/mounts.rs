@@ -4,10 +4,10 @@
 //! the skeleton node of the directory it is in, so that a mount point, or a directory on the way
 //! to one, exists whatever the file system below says.
 
-use super::filesystem::{DirectoryEntry, FileSystem, Node, NodeId, Opened, Usage};
-use super::{Attributes, Credentials, FileType};
+use super::filesystem::{DirectoryEntry, FileSystem, NewFile, Node, NodeId, Opened, Usage};
+use super::{Attributes, Credentials, FileType, MemoryFs};
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
-use bannock_platform::Errno;
+use bannock_platform::{Errno, cache::Pool};
 
 /// A mounted file system.
 pub struct Mount {
@@ -45,7 +45,46 @@ pub struct Location {
     pub(super) skeleton: Option<usize>,
 }
 
+/// The file system of files that never had a name (memfd_create(2)).
+pub struct Unnamed {
+    fs: Arc<MemoryFs>,
+    mount: Arc<Mount>,
+}
+
+impl Unnamed {
+    /// Its mount, which no path leads to.
+    #[must_use]
+    pub fn mount(&self) -> &Arc<Mount> {
+        &self.mount
+    }
+
+    /// Makes and opens a file; without `sealable` its seals are fixed.
+    ///
+    /// # Errors
+    /// What the file system met.
+    pub fn create(&self, new: &NewFile<'_>, sealable: bool) -> Result<(NodeId, Opened), Errno> {
+        self.fs.unnamed(
+            new,
+            if sealable {
+                0
+            } else {
+                super::memory::SEAL_SEAL
+            },
+        )
+    }
+}
+
 impl Location {
+    /// The place of a file without a name.
+    #[must_use]
+    pub fn unnamed(mount: &Arc<Mount>, node: Node) -> Self {
+        Self {
+            mount: Arc::clone(mount),
+            node,
+            skeleton: None,
+        }
+    }
+
     /// The file system.
     #[must_use]
     pub fn fs(&self) -> &dyn FileSystem {
@@ -92,6 +131,7 @@ pub struct Mounts {
     nodes: Arc<Vec<SkeletonNode>>,
     /// Holds the directories that lead to mount points and that no file system has.
     bare: Arc<Mount>,
+    unnamed: Unnamed,
 }
 
 const ROOT: usize = 0;
@@ -108,11 +148,12 @@ pub struct MountRequest {
 
 impl Mounts {
     /// Builds the table. A later request for the same path replaces an earlier one. Mount points
-    /// are found through links of trusted file systems, as mount(2) does.
+    /// are found through links of trusted file systems, as mount(2) does. Files without a name
+    /// (memfd_create(2)) take their pages from `pool`.
     ///
     /// # Errors
     /// `EINVAL` for a path that is not absolute or has `..`, `ELOOP` for links without end.
-    pub fn new(mut requests: Vec<MountRequest>) -> Result<Arc<Self>, Errno> {
+    pub fn new(mut requests: Vec<MountRequest>, pool: &Arc<Pool>) -> Result<Arc<Self>, Errno> {
         requests.sort_by_key(|r| components(&r.path).count());
         let mut nodes = Vec::from([SkeletonNode::default()]);
         for request in requests {
@@ -120,7 +161,7 @@ impl Mounts {
             if path.first() != Some(&b'/') || components(&path).any(|c| c == b"..") {
                 return Err(Errno::EINVAL);
             }
-            let table = Self::from_nodes(nodes);
+            let table = Self::from_nodes(nodes, pool);
             let names = table.mount_point(&path)?;
             nodes = Arc::try_unwrap(table.nodes).map_err(|_| Errno::EBUSY)?;
             let mut at = ROOT;
@@ -143,7 +184,7 @@ impl Mounts {
                 node.mount = Some(Arc::new(mount));
             }
         }
-        let table = Self::from_nodes(nodes);
+        let table = Self::from_nodes(nodes, pool);
         let bare = Mount {
             fs: Arc::new(Bare {
                 nodes: Arc::clone(&table.nodes),
@@ -158,7 +199,7 @@ impl Mounts {
         }))
     }
 
-    fn from_nodes(nodes: Vec<SkeletonNode>) -> Self {
+    fn from_nodes(nodes: Vec<SkeletonNode>, pool: &Arc<Pool>) -> Self {
         // While the table is built, the bare directories need not list anything.
         let bare = Mount {
             fs: Arc::new(Bare {
@@ -168,9 +209,17 @@ impl Mounts {
             path: Box::from(*b"/"),
             skeleton: ROOT,
         };
+        let fs = Arc::new(MemoryFs::new(Arc::clone(pool), UNNAMED_DEVICE, 0));
+        let mount = Arc::new(Mount {
+            fs: Arc::<MemoryFs>::clone(&fs),
+            read_only: false,
+            path: Box::from(*b"/"),
+            skeleton: ROOT,
+        });
         Self {
             nodes: Arc::new(nodes),
             bare: Arc::new(bare),
+            unnamed: Unnamed { fs, mount },
         }
     }
 
@@ -228,7 +277,13 @@ impl Mounts {
         self.enter(ROOT).unwrap_or_else(|| self.bare(ROOT))
     }
 
-    /// The mounts, parents before children.
+    /// Where files without a name live.
+    #[must_use]
+    pub fn unnamed(&self) -> &Unnamed {
+        &self.unnamed
+    }
+
+    /// The mounts, in no particular order.
     pub fn mounts(&self) -> impl Iterator<Item = &Arc<Mount>> {
         self.nodes.iter().filter_map(|n| n.mount.as_ref())
     }
@@ -453,6 +508,8 @@ struct Bare {
     nodes: Arc<Vec<SkeletonNode>>,
 }
 
+/// Device number of files without a name.
+const UNNAMED_DEVICE: u64 = super::attributes::device_number(0, 3);
 /// Device number of [`Bare`] directories.
 const BARE_DEVICE: u64 = super::attributes::device_number(0, 1);
 

@@ -28,6 +28,8 @@ struct Inode {
     lookups: u64,
     body: Body,
     extended: Extended,
+    /// A name of the file, true as far as the directory agrees.
+    home: Option<(NodeId, Box<[u8]>)>,
 }
 
 enum Body {
@@ -95,6 +97,13 @@ impl State {
             Body::Directory { parent: None, .. } => Err(Errno::ENOENT),
             _ => Err(Errno::ENOTDIR),
         }
+    }
+
+    /// Gives `node` a name.
+    fn enter(&mut self, directory: NodeId, name: &[u8], node: NodeId) -> Result<(), Errno> {
+        self.names_mut(directory)?.insert(name.into(), node);
+        self.get_mut(node)?.home = Some((directory, name.into()));
+        Ok(())
     }
 
     fn add_links(&mut self, node: NodeId, difference: i32) {
@@ -167,6 +176,7 @@ impl Shared {
             lookups: 1,
             body,
             extended: Extended::new(),
+            home: None,
         };
         let inodes = BTreeMap::from([(ROOT, root)]);
         Self {
@@ -192,6 +202,9 @@ impl Shared {
         let id = state.child(directory, name)?;
         let inode = state.get_mut(id)?;
         inode.lookups += 1;
+        if !matches!(&inode.home, Some((d, n)) if *d == directory && **n == *name) {
+            inode.home = Some((directory, name.into()));
+        }
         Ok((id, inode.attributes()))
     }
 
@@ -229,14 +242,11 @@ impl Shared {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut at = node;
         while at != ROOT {
-            let Body::Directory {
-                parent: Some(up), ..
-            } = &state.get(at)?.body
-            else {
+            let (up, name) = state.get(at)?.home.as_ref().ok_or(Errno::ENOENT)?;
+            if state.child(*up, name) != Ok(at) {
                 return Err(Errno::ENOENT);
-            };
-            let own = state.get(*up)?.names()?.iter().find(|(_, id)| **id == at);
-            names.push(own.map(|(name, _)| &**name).ok_or(Errno::ENOENT)?);
+            }
+            names.push(name);
             at = *up;
         }
         let mut path = Vec::new();
@@ -339,6 +349,7 @@ impl Shared {
                 lookups,
                 body,
                 extended: Extended::new(),
+                home: None,
             },
         );
         id
@@ -364,7 +375,7 @@ impl Shared {
         Self::vacant(&mut state, directory, name)?;
         let body = Body::Regular(Arc::clone(&content));
         let id = self.add(&mut state, new, body, FileType::Regular, 1, 1);
-        state.names_mut(directory)?.insert(name.into(), id);
+        state.enter(directory, name, id)?;
         Ok((id, content))
     }
 
@@ -403,7 +414,7 @@ impl Shared {
             NewKind::Socket => (Body::Special, FileType::Socket, 1),
         };
         let id = self.add(&mut state, new, body, kind, links, 0);
-        state.names_mut(directory)?.insert(name.into(), id);
+        state.enter(directory, name, id)?;
         if kind == FileType::Directory {
             state.add_links(directory, 1);
         }
@@ -460,8 +471,8 @@ impl Shared {
                 if state.is_directory(other) && state.is_inside(from, other) {
                     return Err(Errno::EINVAL);
                 }
-                state.names_mut(from)?.insert(name.into(), other);
-                state.names_mut(to)?.insert(new_name.into(), id);
+                state.enter(from, name, other)?;
+                state.enter(to, new_name, id)?;
                 Self::moved(&mut state, other, to, from);
             }
             (Some(other), RenameMode::Replace) => {
@@ -477,13 +488,13 @@ impl Shared {
                     (false, Body::Directory { .. }) => return Err(Errno::EISDIR),
                     (false, _) => {}
                 }
-                state.names_mut(to)?.insert(new_name.into(), id);
+                state.enter(to, new_name, id)?;
                 state.names_mut(from)?.remove(name);
                 state.unlinked(to, other);
                 gone = state.reap(other);
             }
             (None, RenameMode::Replace | RenameMode::NoReplace) => {
-                state.names_mut(to)?.insert(new_name.into(), id);
+                state.enter(to, new_name, id)?;
                 state.names_mut(from)?.remove(name);
             }
         }
@@ -516,7 +527,7 @@ impl Shared {
             return Err(Errno::EPERM);
         }
         Self::vacant(&mut state, directory, name)?;
-        state.names_mut(directory)?.insert(name.into(), node);
+        state.enter(directory, name, node)?;
         state.add_links(node, 1);
         Ok(())
     }
