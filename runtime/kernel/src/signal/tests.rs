@@ -37,7 +37,7 @@ impl ExtendedState for Buffer {
 fn thread() -> Arc<Thread> {
     bannock_platform::hosted::install();
     let container = Container::new();
-    let mounts = Mounts::new(Vec::new()).unwrap();
+    let mounts = Mounts::new(Vec::new(), &container.cache).unwrap();
     let process = Process::new(7, container, FsContext::new(mounts));
     let thread = Arc::new(Thread::new(7, Arc::clone(&process)));
     process.add_thread(&thread);

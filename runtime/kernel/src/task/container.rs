@@ -52,7 +52,7 @@ struct Table {
 /// Everything that all processes of a container share.
 pub struct Container {
     /// Pages of the page cache.
-    pub cache: Pool,
+    pub cache: Arc<Pool>,
     /// Names of local sockets.
     pub names: Arc<crate::net::Names>,
     /// Open files on their way between processes.
@@ -86,7 +86,7 @@ impl Container {
     #[must_use]
     pub fn with(config: Config) -> Arc<Self> {
         Arc::new(Self {
-            cache: Pool::new(),
+            cache: Arc::new(Pool::new()),
             names: crate::net::Names::new(),
             in_flight: crate::net::InFlight::new(),
             config,

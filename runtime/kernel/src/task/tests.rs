@@ -11,7 +11,7 @@ use linux_raw_sys::general as raw;
 fn family() -> (Arc<Thread>, Arc<Process>) {
     hosted::install();
     let container = Container::new();
-    let fs = FsContext::new(Mounts::new(Vec::new()).unwrap());
+    let fs = FsContext::new(Mounts::new(Vec::new(), &container.cache).unwrap());
     let parent = Process::new(20, Arc::clone(&container), fs.fork());
     let thread = Arc::new(Thread::new(20, Arc::clone(&parent)));
     parent.add_thread(&thread);
