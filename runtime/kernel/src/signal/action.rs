@@ -56,7 +56,12 @@ impl Action {
     /// As a program sees it.
     #[must_use]
     pub const fn to_words(self) -> [u64; 4] {
-        [self.handler as u64, self.flags, self.restorer as u64, self.mask.0]
+        [
+            self.handler as u64,
+            self.flags,
+            self.restorer as u64,
+            self.mask.0,
+        ]
     }
 
     /// Whether `SA_*` bit `flag` is set.
@@ -114,7 +119,10 @@ impl Actions {
     pub fn reset_for_exec(&mut self) {
         for action in &mut self.0 {
             let handler = if action.is_ignore() { IGNORE } else { DEFAULT };
-            *action = Action { handler, ..Action::default() };
+            *action = Action {
+                handler,
+                ..Action::default()
+            };
         }
     }
 

@@ -1,6 +1,8 @@
 //! The way back to the program: everything that a thread has to attend to happens here.
 
-use super::{Action, DefaultAction, Disposition, Info, Signal, SignalSet, absorb, force, frame, mask};
+use super::{
+    Action, DefaultAction, Disposition, Info, Signal, SignalSet, absorb, force, frame, mask,
+};
 use crate::task::{ExitStatus, Thread, exit};
 use alloc::sync::Arc;
 use bannock_platform::{Errno, upcall::Entry};
@@ -77,15 +79,23 @@ fn take(thread: &Thread) -> Option<Info> {
     let mut shared = thread.process.signals.lock();
     let mut own = thread.signals.lock();
     let wanted = SignalSet(!own.mask.0);
-    own.pending.take(wanted).or_else(|| shared.pending.take(wanted))
+    own.pending
+        .take(wanted)
+        .or_else(|| shared.pending.take(wanted))
 }
 
 /// Does what the process wants done on a signal; whether a handler runs now.
-fn deliver(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: &mut Option<Restart>, info: &Info) -> bool {
+fn deliver(
+    thread: &Arc<Thread>,
+    entry: &mut Entry<'_>,
+    restart: &mut Option<Restart>,
+    info: &Info,
+) -> bool {
     let signal = info.signal();
     let action = thread.process.signals.lock().actions.get(signal);
     match action.disposition(signal) {
-        Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => false,
+        Disposition::Ignore
+        | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => false,
         Disposition::Default(DefaultAction::Stop) => {
             thread.process.stop(signal);
             false
@@ -98,8 +108,18 @@ fn deliver(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: &mut Option<Res
     }
 }
 
-fn handle(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: &mut Option<Restart>, action: &Action, info: &Info) -> bool {
-    if let Some(Restart { number, after_handler }) = restart.take() {
+fn handle(
+    thread: &Arc<Thread>,
+    entry: &mut Entry<'_>,
+    restart: &mut Option<Restart>,
+    action: &Action,
+    info: &Info,
+) -> bool {
+    if let Some(Restart {
+        number,
+        after_handler,
+    }) = restart.take()
+    {
         let registers = &mut *entry.registers;
         if after_handler && action.has(raw::SA_RESTART) {
             // `syscall`, or the equally long jump that replaced it, is two bytes long.
@@ -119,7 +139,13 @@ fn handle(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: &mut Option<Rest
         let built = frame::build(entry, &mut own, action, info, back);
         if built.is_ok() {
             if action.has(raw::SA_RESETHAND) {
-                shared.actions.set(signal, Action { handler: 0, ..*action });
+                shared.actions.set(
+                    signal,
+                    Action {
+                        handler: 0,
+                        ..*action
+                    },
+                );
             }
             let mut blocked = own.mask.union(action.mask);
             if !action.has(raw::SA_NODEFER) {
@@ -133,7 +159,10 @@ fn handle(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: &mut Option<Rest
         // No room for the frame: SIGSEGV, and if that was it, its default action.
         if signal == Signal::SEGV {
             let mut shared = thread.process.signals.lock();
-            let reset = Action { handler: 0, ..*action };
+            let reset = Action {
+                handler: 0,
+                ..*action
+            };
             shared.actions.set(signal, reset);
         }
         force(thread, Info::kernel(Signal::SEGV));

@@ -52,7 +52,11 @@ impl AltStack {
         match flags & !raw::SS_AUTODISARM {
             raw::SS_DISABLE => Ok(Self::default()),
             0 | raw::SS_ONSTACK if (len as usize) < MIN_STACK => Err(Errno::ENOMEM),
-            0 | raw::SS_ONSTACK => Ok(Self { start: start as usize, len: len as usize, disarm }),
+            0 | raw::SS_ONSTACK => Ok(Self {
+                start: start as usize,
+                len: len as usize,
+                disarm,
+            }),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -87,8 +91,8 @@ impl AltStack {
 const fn general(registers: &Registers) -> [usize; 18] {
     let r = registers;
     [
-        r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx, r.rax, r.rcx, r.rsp,
-        r.rip, r.rflags,
+        r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rdi, r.rsi, r.rbp, r.rbx, r.rdx,
+        r.rax, r.rcx, r.rsp, r.rip, r.rflags,
     ]
 }
 
@@ -97,7 +101,13 @@ const fn general(registers: &Registers) -> [usize; 18] {
 ///
 /// # Errors
 /// `EFAULT` when there is no room for the frame, or the action has no restorer.
-pub(super) fn build(entry: &mut Entry<'_>, own: &mut ThreadSignals, action: &Action, info: &Info, mask: SignalSet) -> Result<(), Errno> {
+pub(super) fn build(
+    entry: &mut Entry<'_>,
+    own: &mut ThreadSignals,
+    action: &Action,
+    info: &Info,
+    mask: SignalSet,
+) -> Result<(), Errno> {
     if !action.has(raw::SA_RESTORER) {
         return Err(Errno::EFAULT);
     }
@@ -111,9 +121,14 @@ pub(super) fn build(entry: &mut Entry<'_>, own: &mut ThreadSignals, action: &Act
         old.rsp.wrapping_sub(RED_ZONE)
     };
     let extended_len = entry.extended.len();
-    let state = top.checked_sub(extended_len + size_of::<u32>()).ok_or(Errno::EFAULT)? & !63;
+    let state = top
+        .checked_sub(extended_len + size_of::<u32>())
+        .ok_or(Errno::EFAULT)?
+        & !63;
     // As after a call: the return address is at a multiple of 16, less 8.
-    let low = state.checked_sub(WORDS * size_of::<u64>()).ok_or(Errno::EFAULT)?;
+    let low = state
+        .checked_sub(WORDS * size_of::<u64>())
+        .ok_or(Errno::EFAULT)?;
     let frame = (low.wrapping_add(8) & !15).wrapping_sub(8);
     if (switches || nested) && !stack.contains(frame) {
         return Err(Errno::EFAULT);
@@ -122,16 +137,45 @@ pub(super) fn build(entry: &mut Entry<'_>, own: &mut ThreadSignals, action: &Act
     entry.extended.store(state)?;
     let size = u32::try_from(extended_len).map_err(|_| Errno::EFAULT)?;
     let features = entry.extended.features();
-    let software = [MAGIC1, size + 4, features as u32, (features >> 32) as u32, size, 0, 0, 0, 0, 0, 0, 0];
+    let software = [
+        MAGIC1,
+        size + 4,
+        features as u32,
+        (features >> 32) as u32,
+        size,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ];
     user::put(state + SOFTWARE, &software)?;
     user::put(state + extended_len, &MAGIC2)?;
 
     let mut words = [0u64; WORDS];
     let [start, flags, len] = stack.to_words(old.rsp);
-    let FaultContext { trap, error, address } = own.fault;
+    let FaultContext {
+        trap,
+        error,
+        address,
+    } = own.fault;
     let head = [action.restorer as u64, CONTEXT_FLAGS, 0, start, flags, len];
-    let tail = [SEGMENTS, error as u64, trap as u64, mask.0, address as u64, state as u64];
-    let context = head.into_iter().chain(general(&old).map(|value| value as u64)).chain(tail).chain([0; 8]).chain([mask.0]);
+    let tail = [
+        SEGMENTS,
+        error as u64,
+        trap as u64,
+        mask.0,
+        address as u64,
+        state as u64,
+    ];
+    let context = head
+        .into_iter()
+        .chain(general(&old).map(|value| value as u64))
+        .chain(tail)
+        .chain([0; 8])
+        .chain([mask.0]);
     for (word, value) in words.iter_mut().zip(context.chain(*info.words())) {
         *word = value;
     }
@@ -158,7 +202,11 @@ pub(super) fn build(entry: &mut Entry<'_>, own: &mut ThreadSignals, action: &Act
 /// `EFAULT` or `EINVAL` for a frame that cannot be read or holds state that the processor refuses.
 pub fn sigreturn(thread: &Arc<Thread>, entry: &mut Entry<'_>) -> Result<(), Errno> {
     // The return has popped the restorer's address.
-    let frame = entry.registers.rsp.checked_sub(size_of::<u64>()).ok_or(Errno::EFAULT)?;
+    let frame = entry
+        .registers
+        .rsp
+        .checked_sub(size_of::<u64>())
+        .ok_or(Errno::EFAULT)?;
     let words: [u64; INFO] = user::get(frame)?;
     let mut words = words.into_iter().skip(3);
     let mut next = || words.next().unwrap_or(0) as usize;
@@ -166,8 +214,24 @@ pub fn sigreturn(thread: &Arc<Thread>, entry: &mut Entry<'_>) -> Result<(), Errn
     let mut registers = Registers::default();
     let r = &mut registers;
     for register in [
-        &mut r.r8, &mut r.r9, &mut r.r10, &mut r.r11, &mut r.r12, &mut r.r13, &mut r.r14, &mut r.r15, &mut r.rdi,
-        &mut r.rsi, &mut r.rbp, &mut r.rbx, &mut r.rdx, &mut r.rax, &mut r.rcx, &mut r.rsp, &mut r.rip, &mut r.rflags,
+        &mut r.r8,
+        &mut r.r9,
+        &mut r.r10,
+        &mut r.r11,
+        &mut r.r12,
+        &mut r.r13,
+        &mut r.r14,
+        &mut r.r15,
+        &mut r.rdi,
+        &mut r.rsi,
+        &mut r.rbp,
+        &mut r.rbx,
+        &mut r.rdx,
+        &mut r.rax,
+        &mut r.rcx,
+        &mut r.rsp,
+        &mut r.rip,
+        &mut r.rflags,
     ] {
         *register = next();
     }

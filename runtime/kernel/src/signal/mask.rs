@@ -2,11 +2,11 @@
 
 use super::{SignalSet, absorb};
 use crate::task::Thread;
+use alloc::sync::Arc;
 use bannock_platform::{
     Errno,
     wait::{Ticket, WaitQueue},
 };
-use alloc::sync::Arc;
 
 /// Signals that `thread` would deliver now: pending for it or its process, and not blocked.
 #[must_use]
@@ -67,7 +67,11 @@ pub(super) fn restore(thread: &Arc<Thread>) {
 ///
 /// # Errors
 /// Those of `act`, and [`Errno::RESTART_NO_HANDLER`] where a signal waits already.
-pub fn with_mask<R>(thread: &Arc<Thread>, mask: Option<SignalSet>, act: impl FnOnce() -> Result<R, Errno>) -> Result<R, Errno> {
+pub fn with_mask<R>(
+    thread: &Arc<Thread>,
+    mask: Option<SignalSet>,
+    act: impl FnOnce() -> Result<R, Errno>,
+) -> Result<R, Errno> {
     let Some(mask) = mask else { return act() };
     set_mask_until_delivery(thread, mask);
     if !deliverable(thread).is_empty() {
@@ -95,7 +99,12 @@ pub fn interrupted(thread: &Arc<Thread>) -> bool {
 ///
 /// # Errors
 /// `EINTR` when the thread has something to attend to, `ETIMEDOUT` after `timeout` nanoseconds.
-pub fn sleep(thread: &Arc<Thread>, queue: &WaitQueue, ticket: Ticket, timeout: Option<u64>) -> Result<(), Errno> {
+pub fn sleep(
+    thread: &Arc<Thread>,
+    queue: &WaitQueue,
+    ticket: Ticket,
+    timeout: Option<u64>,
+) -> Result<(), Errno> {
     match queue.sleep(ticket, timeout) {
         // A wake-up for nothing is one that the caller's loop looks into.
         Err(Errno::EINTR) if !interrupted(thread) => Ok(()),

@@ -30,24 +30,60 @@ macro_rules! signals {
     )* } };
 }
 macro_rules! paste_number {
-    (HUP) => { raw::SIGHUP };
-    (ILL) => { raw::SIGILL };
-    (TRAP) => { raw::SIGTRAP };
-    (BUS) => { raw::SIGBUS };
-    (FPE) => { raw::SIGFPE };
-    (KILL) => { raw::SIGKILL };
-    (SEGV) => { raw::SIGSEGV };
-    (ALRM) => { raw::SIGALRM };
-    (TERM) => { raw::SIGTERM };
-    (CHLD) => { raw::SIGCHLD };
-    (CONT) => { raw::SIGCONT };
-    (STOP) => { raw::SIGSTOP };
-    (TSTP) => { raw::SIGTSTP };
-    (TTIN) => { raw::SIGTTIN };
-    (TTOU) => { raw::SIGTTOU };
-    (VTALRM) => { raw::SIGVTALRM };
-    (PROF) => { raw::SIGPROF };
-    (SYS) => { raw::SIGSYS };
+    (HUP) => {
+        raw::SIGHUP
+    };
+    (ILL) => {
+        raw::SIGILL
+    };
+    (TRAP) => {
+        raw::SIGTRAP
+    };
+    (BUS) => {
+        raw::SIGBUS
+    };
+    (FPE) => {
+        raw::SIGFPE
+    };
+    (KILL) => {
+        raw::SIGKILL
+    };
+    (SEGV) => {
+        raw::SIGSEGV
+    };
+    (ALRM) => {
+        raw::SIGALRM
+    };
+    (TERM) => {
+        raw::SIGTERM
+    };
+    (CHLD) => {
+        raw::SIGCHLD
+    };
+    (CONT) => {
+        raw::SIGCONT
+    };
+    (STOP) => {
+        raw::SIGSTOP
+    };
+    (TSTP) => {
+        raw::SIGTSTP
+    };
+    (TTIN) => {
+        raw::SIGTTIN
+    };
+    (TTOU) => {
+        raw::SIGTTOU
+    };
+    (VTALRM) => {
+        raw::SIGVTALRM
+    };
+    (PROF) => {
+        raw::SIGPROF
+    };
+    (SYS) => {
+        raw::SIGSYS
+    };
 }
 signals! { HUP ILL TRAP BUS FPE KILL SEGV ALRM TERM CHLD CONT STOP TSTP TTIN TTOU VTALRM PROF SYS }
 
@@ -71,7 +107,11 @@ impl Signal {
     /// # Errors
     /// `EINVAL` outside of 0 to 64.
     pub fn optional(number: i32) -> Result<Option<Self>, Errno> {
-        if number == 0 { Ok(None) } else { Self::new(number).map(Some) }
+        if number == 0 {
+            Ok(None)
+        } else {
+            Self::new(number).map(Some)
+        }
     }
 
     /// The number.
@@ -99,8 +139,16 @@ impl Signal {
             raw::SIGCHLD | raw::SIGURG | raw::SIGWINCH => DefaultAction::Ignore,
             raw::SIGCONT => DefaultAction::Continue,
             raw::SIGSTOP | raw::SIGTSTP | raw::SIGTTIN | raw::SIGTTOU => DefaultAction::Stop,
-            raw::SIGQUIT | raw::SIGILL | raw::SIGTRAP | raw::SIGABRT | raw::SIGBUS | raw::SIGFPE
-            | raw::SIGSEGV | raw::SIGXCPU | raw::SIGXFSZ | raw::SIGSYS => DefaultAction::Core,
+            raw::SIGQUIT
+            | raw::SIGILL
+            | raw::SIGTRAP
+            | raw::SIGABRT
+            | raw::SIGBUS
+            | raw::SIGFPE
+            | raw::SIGSEGV
+            | raw::SIGXCPU
+            | raw::SIGXFSZ
+            | raw::SIGSYS => DefaultAction::Core,
             _ => DefaultAction::Terminate,
         }
     }
@@ -116,8 +164,11 @@ impl SignalSet {
     /// What cannot be blocked.
     pub const UNBLOCKABLE: Self = Self::EMPTY.with(Signal::KILL).with(Signal::STOP);
     /// What stops a process by default.
-    pub const STOPS: Self =
-        Self::EMPTY.with(Signal::STOP).with(Signal::TSTP).with(Signal::TTIN).with(Signal::TTOU);
+    pub const STOPS: Self = Self::EMPTY
+        .with(Signal::STOP)
+        .with(Signal::TSTP)
+        .with(Signal::TTIN)
+        .with(Signal::TTOU);
     /// What the processor raises; delivered before others (Linux `SYNCHRONOUS_MASK`).
     pub const SYNCHRONOUS: Self = Self::EMPTY
         .with(Signal::SEGV)
@@ -185,6 +236,8 @@ impl SignalSet {
 
     /// All signals of the set, ascending.
     pub fn iter(self) -> impl Iterator<Item = Signal> {
-        (1..=Signal::MAX).map(Signal).filter(move |signal| self.contains(*signal))
+        (1..=Signal::MAX)
+            .map(Signal)
+            .filter(move |signal| self.contains(*signal))
     }
 }

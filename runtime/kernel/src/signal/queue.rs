@@ -15,7 +15,10 @@ impl Queue {
     /// An empty queue.
     #[must_use]
     pub const fn new() -> Self {
-        Self { set: SignalSet::EMPTY, entries: VecDeque::new() }
+        Self {
+            set: SignalSet::EMPTY,
+            entries: VecDeque::new(),
+        }
     }
 
     /// What waits.
@@ -44,7 +47,10 @@ impl Queue {
     /// Takes the next signal that is in `wanted`.
     pub fn take(&mut self, wanted: SignalSet) -> Option<Info> {
         let signal = self.set.intersection(wanted).first()?;
-        let position = self.entries.iter().position(|info| info.signal() == signal)?;
+        let position = self
+            .entries
+            .iter()
+            .position(|info| info.signal() == signal)?;
         let info = self.entries.remove(position)?;
         if !self.entries.iter().any(|info| info.signal() == signal) {
             self.set = self.set.without(signal);

@@ -16,7 +16,9 @@ pub fn send_to_process(process: &Arc<Process>, info: Info) -> Result<(), Errno> 
     {
         let mut shared = process.signals.lock();
         if shared.actions.get(signal).disposition(signal) == Disposition::Ignore
-            && !process.first_thread().is_some_and(|thread| thread.blocks(signal))
+            && !process
+                .first_thread()
+                .is_some_and(|thread| thread.blocks(signal))
         {
             return Ok(());
         }
@@ -36,7 +38,13 @@ pub fn send_to_thread(thread: &Arc<Thread>, info: Info) -> Result<(), Errno> {
     let signal = info.signal();
     let process = &thread.process;
     prepare(process, signal);
-    let ignored = process.signals.lock().actions.get(signal).disposition(signal) == Disposition::Ignore;
+    let ignored = process
+        .signals
+        .lock()
+        .actions
+        .get(signal)
+        .disposition(signal)
+        == Disposition::Ignore;
     if ignored && !thread.blocks(signal) {
         return Ok(());
     }
@@ -105,7 +113,13 @@ fn choose(process: &Process, signal: Signal) -> Option<Arc<Thread>> {
 
 /// Passes signals of the process that `thread` no longer takes to threads that do.
 pub(super) fn retarget(thread: &Arc<Thread>, blocked: SignalSet) {
-    let waiting = thread.process.signals.lock().pending.set().intersection(blocked);
+    let waiting = thread
+        .process
+        .signals
+        .lock()
+        .pending
+        .set()
+        .intersection(blocked);
     for signal in waiting.iter() {
         if let Some(other) = choose(&thread.process, signal) {
             wake(&other, Thread::SIGNAL);
@@ -138,7 +152,11 @@ pub fn absorb(thread: &Arc<Thread>) {
     for signal in outside.iter() {
         let timer = matches!(signal, Signal::ALRM | Signal::VTALRM | Signal::PROF);
         // Whoever sent it has no id in the container.
-        let info = if timer { Info::kernel(signal) } else { Info::from_process(signal, raw::SI_USER as i32, 0, 0) };
+        let info = if timer {
+            Info::kernel(signal)
+        } else {
+            Info::from_process(signal, raw::SI_USER as i32, 0, 0)
+        };
         // Over the limit, a real-time signal from outside is lost, as one from a user would be.
         let _ = send_to_process(&thread.process, info);
     }

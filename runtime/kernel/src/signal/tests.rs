@@ -85,12 +85,23 @@ struct Program {
 impl Program {
     fn new() -> Self {
         let stack = vec![0; 64 << 10].into_boxed_slice();
-        let extended = Buffer { bytes: vec![0xa5; 832], initial: false };
-        Self { registers: registers(&stack), extended, stack }
+        let extended = Buffer {
+            bytes: vec![0xa5; 832],
+            initial: false,
+        };
+        Self {
+            registers: registers(&stack),
+            extended,
+            stack,
+        }
     }
 
     fn entry(&mut self) -> Entry<'_> {
-        Entry { registers: &mut self.registers, extended: &mut self.extended, exact: false }
+        Entry {
+            registers: &mut self.registers,
+            extended: &mut self.extended,
+            exact: false,
+        }
     }
 }
 
@@ -101,9 +112,15 @@ fn standard_signals_wait_once_and_real_time_signals_queue() {
         queue.push(Info::kernel(signal(10)), 8).unwrap();
         queue.push(Info::kernel(signal(34)), 8).unwrap();
     }
-    assert_eq!(queue.take(SignalSet(u64::MAX)).unwrap().signal(), signal(10));
+    assert_eq!(
+        queue.take(SignalSet(u64::MAX)).unwrap().signal(),
+        signal(10)
+    );
     for _ in 0..3 {
-        assert_eq!(queue.take(SignalSet(u64::MAX)).unwrap().signal(), signal(34));
+        assert_eq!(
+            queue.take(SignalSet(u64::MAX)).unwrap().signal(),
+            signal(34)
+        );
     }
     assert!(queue.take(SignalSet(u64::MAX)).is_none());
     assert!(queue.set().is_empty());
@@ -116,7 +133,10 @@ fn real_time_signals_have_a_limit_and_standard_ones_do_not() {
     assert_eq!(queue.push(Info::kernel(signal(40)), 1), Err(Errno::EAGAIN));
     queue.push(Info::kernel(Signal::SEGV), 1).unwrap();
     // Synchronous signals come first, and blocked ones stay.
-    assert_eq!(queue.take(SignalSet(u64::MAX)).unwrap().signal(), Signal::SEGV);
+    assert_eq!(
+        queue.take(SignalSet(u64::MAX)).unwrap().signal(),
+        Signal::SEGV
+    );
     assert!(queue.take(SignalSet::EMPTY.with(Signal::TERM)).is_none());
 }
 
@@ -124,7 +144,9 @@ fn real_time_signals_have_a_limit_and_standard_ones_do_not() {
 fn kill_and_stop_cannot_be_masked() {
     let thread = thread();
     set_mask(&thread, SignalSet(u64::MAX));
-    assert!(!thread.blocks(Signal::KILL) && !thread.blocks(Signal::STOP) && thread.blocks(Signal::TERM));
+    assert!(
+        !thread.blocks(Signal::KILL) && !thread.blocks(Signal::STOP) && thread.blocks(Signal::TERM)
+    );
 }
 
 #[test]
@@ -140,8 +162,17 @@ fn a_frame_is_laid_out_as_linux_does_and_brings_everything_back() {
     let thread = thread();
     let before = SignalSet::EMPTY.with(Signal::CHLD);
     set_mask(&thread, before);
-    thread.process.signals.lock().actions.set(signal(10), handler(raw::SA_SIGINFO, 1 << 11));
-    send_to_thread(&thread, Info::from_process(signal(10), raw::SI_TKILL, 7, 1000)).unwrap();
+    thread
+        .process
+        .signals
+        .lock()
+        .actions
+        .set(signal(10), handler(raw::SA_SIGINFO, 1 << 11));
+    send_to_thread(
+        &thread,
+        Info::from_process(signal(10), raw::SI_TKILL, 7, 1000),
+    )
+    .unwrap();
     let mut program = Program::new();
     let original = program.registers;
     let mut entry = program.entry();
@@ -152,7 +183,11 @@ fn a_frame_is_laid_out_as_linux_does_and_brings_everything_back() {
     assert_eq!((now.rip, now.rdi, now.rax), (0x1000, 10, 0));
     assert_eq!(now.rsp % 16, 8, "as after a call");
     assert!(now.rsp < original.rsp - 128, "the red zone stays");
-    assert_eq!(now.rflags & 0x400, 0, "a handler starts with the direction flag clear");
+    assert_eq!(
+        now.rflags & 0x400,
+        0,
+        "a handler starts with the direction flag clear"
+    );
     let word = |at: usize| user::get::<u64>(at).unwrap();
     assert_eq!(word(now.rsp), 0x2000, "the restorer");
     assert_eq!(now.rdx, now.rsp + 8);
@@ -166,16 +201,25 @@ fn a_frame_is_laid_out_as_linux_does_and_brings_everything_back() {
     assert_eq!(word(now.rsi + 16), 7 | 1000 << 32);
     let state = word(now.rdx + 224) as usize;
     assert_eq!(state % 64, 0);
-    assert_eq!(user::get::<[u32; 2]>(state + 464).unwrap(), [0x4650_5853, 832 + 4]);
+    assert_eq!(
+        user::get::<[u32; 2]>(state + 464).unwrap(),
+        [0x4650_5853, 832 + 4]
+    );
     assert_eq!(user::get::<u32>(state + 832).unwrap(), 0x4650_5845);
     assert!(thread.blocks(signal(10)) && thread.blocks(signal(12)));
 
     // The handler changes what it may, and what it may not.
     program.extended.bytes.fill(0);
-    program.registers = Registers { rsp: now.rsp + 8, ..Registers::default() };
+    program.registers = Registers {
+        rsp: now.rsp + 8,
+        ..Registers::default()
+    };
     user::put(now.rdx + 40 + 17 * 8, &(original.rflags as u64 | 0x3000)).unwrap();
     sigreturn(&thread, &mut program.entry()).unwrap();
-    assert_eq!(program.registers, original, "the I/O privilege level is not the program's to choose");
+    assert_eq!(
+        program.registers, original,
+        "the I/O privilege level is not the program's to choose"
+    );
     assert!(program.extended.bytes[512..].iter().all(|b| *b == 0xa5));
     assert_eq!(thread.signals.lock().mask, before);
 }
@@ -190,27 +234,49 @@ fn sigreturn_refuses_what_it_cannot_read() {
     let base = program.stack.as_ptr() as usize + 4096;
     let state = (base + 8192) & !63;
     user::put(base + 232, &(state as u64)).unwrap();
-    user::put(state + 464, &[0x4650_5853u32, 9999, 7, 0, 9995, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    user::put(
+        state + 464,
+        &[0x4650_5853u32, 9999, 7, 0, 9995, 0, 0, 0, 0, 0, 0, 0],
+    )
+    .unwrap();
     program.registers.rsp = base + 8;
     assert_eq!(sigreturn(&thread, &mut program.entry()), Err(Errno::EINVAL));
 }
 
 #[test]
 fn interrupted_calls_restart_as_the_action_says() {
-    for (flags, after_handler, restarts) in
-        [(raw::SA_RESTART, true, true), (0, true, false), (raw::SA_RESTART, false, false)]
-    {
+    for (flags, after_handler, restarts) in [
+        (raw::SA_RESTART, true, true),
+        (0, true, false),
+        (raw::SA_RESTART, false, false),
+    ] {
         let thread = thread();
-        thread.process.signals.lock().actions.set(signal(10), handler(flags, 0));
+        thread
+            .process
+            .signals
+            .lock()
+            .actions
+            .set(signal(10), handler(flags, 0));
         send_to_process(&thread.process, Info::kernel(signal(10))).unwrap();
         let mut program = Program::new();
         let rip = program.registers.rip;
-        let left = attend(&thread, &mut program.entry(), Some(Restart { number: 61, after_handler }));
+        let left = attend(
+            &thread,
+            &mut program.entry(),
+            Some(Restart {
+                number: 61,
+                after_handler,
+            }),
+        );
         assert_eq!(left, Leave::Resume);
         let context = program.registers.rdx + 40;
         let saved_rax = user::get::<u64>(context + 13 * 8).unwrap() as usize;
         let saved_rip = user::get::<u64>(context + 16 * 8).unwrap() as usize;
-        let expected = if restarts { (61, rip - 2) } else { (Errno::EINTR.to_return(), rip) };
+        let expected = if restarts {
+            (61, rip - 2)
+        } else {
+            (Errno::EINTR.to_return(), rip)
+        };
         assert_eq!((saved_rax, saved_rip), expected);
     }
 }
@@ -221,8 +287,14 @@ fn without_a_handler_the_call_is_made_again() {
     // SIGCHLD is ignored by default: nothing happens at all.
     send_to_process(&thread.process, Info::kernel(Signal::CHLD)).unwrap();
     let mut program = Program::new();
-    let restart = Some(Restart { number: 0, after_handler: false });
-    assert_eq!(attend(&thread, &mut program.entry(), restart), Leave::CallAgain);
+    let restart = Some(Restart {
+        number: 0,
+        after_handler: false,
+    });
+    assert_eq!(
+        attend(&thread, &mut program.entry(), restart),
+        Leave::CallAgain
+    );
 }
 
 #[test]
@@ -232,10 +304,21 @@ fn the_alternate_stack_is_used_only_where_asked_for() {
     let start = alternate.as_ptr() as usize;
     let words = [start as u64, 0, alternate.len() as u64];
     thread.signals.lock().alt_stack = AltStack::from_words(words).unwrap();
-    assert_eq!(AltStack::from_words([start as u64, 0, 100]), Err(Errno::ENOMEM));
-    assert_eq!(AltStack::from_words([start as u64, 4, 8192]), Err(Errno::EINVAL));
+    assert_eq!(
+        AltStack::from_words([start as u64, 0, 100]),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(
+        AltStack::from_words([start as u64, 4, 8192]),
+        Err(Errno::EINVAL)
+    );
     for (flags, expected) in [(raw::SA_ONSTACK, true), (0, false)] {
-        thread.process.signals.lock().actions.set(signal(10), handler(flags | raw::SA_NODEFER, 0));
+        thread
+            .process
+            .signals
+            .lock()
+            .actions
+            .set(signal(10), handler(flags | raw::SA_NODEFER, 0));
         send_to_thread(&thread, Info::kernel(signal(10))).unwrap();
         let mut program = Program::new();
         assert_eq!(attend(&thread, &mut program.entry(), None), Leave::Resume);
@@ -247,7 +330,12 @@ fn the_alternate_stack_is_used_only_where_asked_for() {
 #[test]
 fn an_action_without_restorer_ends_in_a_segmentation_fault() {
     let thread = thread();
-    thread.process.signals.lock().actions.set(signal(10), Action::from_words([0x1000, 0, 0, 0]));
+    thread
+        .process
+        .signals
+        .lock()
+        .actions
+        .set(signal(10), Action::from_words([0x1000, 0, 0, 0]));
     send_to_thread(&thread, Info::kernel(signal(10))).unwrap();
     let mut program = Program::new();
     assert_eq!(attend(&thread, &mut program.entry(), None), Leave::Exit);
@@ -257,7 +345,12 @@ fn an_action_without_restorer_ends_in_a_segmentation_fault() {
 fn a_forced_signal_cannot_be_blocked_or_ignored() {
     let thread = thread();
     set_mask(&thread, SignalSet(u64::MAX));
-    thread.process.signals.lock().actions.set(Signal::SEGV, handler(0, 0));
+    thread
+        .process
+        .signals
+        .lock()
+        .actions
+        .set(Signal::SEGV, handler(0, 0));
     force(&thread, Info::fault(Signal::SEGV, 1, 0x1234));
     let mut program = Program::new();
     assert_eq!(attend(&thread, &mut program.entry(), None), Leave::Exit);
@@ -268,15 +361,30 @@ fn a_temporary_mask_comes_back_after_delivery() {
     let thread = thread();
     let outer = SignalSet::EMPTY.with(signal(10));
     set_mask(&thread, outer);
-    thread.process.signals.lock().actions.set(signal(10), handler(0, 0));
+    thread
+        .process
+        .signals
+        .lock()
+        .actions
+        .set(signal(10), handler(0, 0));
     send_to_process(&thread.process, Info::kernel(signal(10))).unwrap();
     assert!(deliverable(&thread).is_empty());
-    let waited: Result<(), Errno> = with_mask(&thread, Some(SignalSet::EMPTY), || panic!("a signal waits"));
+    let waited: Result<(), Errno> =
+        with_mask(&thread, Some(SignalSet::EMPTY), || panic!("a signal waits"));
     assert_eq!(waited, Err(Errno::RESTART_NO_HANDLER));
     let mut program = Program::new();
-    let restart = Some(Restart { number: 271, after_handler: false });
-    assert_eq!(attend(&thread, &mut program.entry(), restart), Leave::Resume);
-    assert_eq!(user::get::<u64>(program.registers.rdx + 296).unwrap(), outer.0);
+    let restart = Some(Restart {
+        number: 271,
+        after_handler: false,
+    });
+    assert_eq!(
+        attend(&thread, &mut program.entry(), restart),
+        Leave::Resume
+    );
+    assert_eq!(
+        user::get::<u64>(program.registers.rdx + 296).unwrap(),
+        outer.0
+    );
     // And at once where nothing interrupted.
     set_mask(&thread, outer);
     assert_eq!(with_mask(&thread, Some(SignalSet::EMPTY), || Ok(5)), Ok(5));
@@ -289,7 +397,12 @@ fn a_signal_finds_the_thread_that_does_not_block_it() {
     let second = Arc::new(Thread::new(8, Arc::clone(&first.process)));
     first.process.add_thread(&second);
     set_mask(&first, SignalSet::EMPTY.with(signal(10)));
-    first.process.signals.lock().actions.set(signal(10), handler(0, 0));
+    first
+        .process
+        .signals
+        .lock()
+        .actions
+        .set(signal(10), handler(0, 0));
     send_to_process(&first.process, Info::kernel(signal(10))).unwrap();
     assert!(!first.has_attention());
     assert!(second.has_attention());
@@ -301,9 +414,20 @@ fn stop_and_continue_cancel_each_other() {
     set_mask(&thread, SignalSet(u64::MAX));
     send_to_process(&thread.process, Info::kernel(Signal::TSTP)).unwrap();
     send_to_process(&thread.process, Info::kernel(Signal::CONT)).unwrap();
-    assert!(!thread.process.signals.lock().pending.set().contains(Signal::TSTP));
+    assert!(
+        !thread
+            .process
+            .signals
+            .lock()
+            .pending
+            .set()
+            .contains(Signal::TSTP)
+    );
     thread.process.stop(Signal::STOP);
     assert!(thread.process.is_stopped());
     send_to_process(&thread.process, Info::kernel(Signal::KILL)).unwrap();
-    assert!(!thread.process.is_stopped(), "a stopped process can be killed");
+    assert!(
+        !thread.process.is_stopped(),
+        "a stopped process can be killed"
+    );
 }

@@ -8,41 +8,90 @@ use core::sync::atomic::Ordering;
 use linux_raw_sys::general as raw;
 
 pub(super) const ROWS: &[Row] = &[
-    Row::emulated(raw::__NR_getpid, "getpid", &[], |call| Ok(call.thread.process.id as usize)),
-    Row::emulated(raw::__NR_getppid, "getppid", &[], |call| Ok(call.thread.process.parent.load(Ordering::Relaxed) as usize)),
+    Row::emulated(raw::__NR_getpid, "getpid", &[], |call| {
+        Ok(call.thread.process.id as usize)
+    }),
+    Row::emulated(raw::__NR_getppid, "getppid", &[], |call| {
+        Ok(call.thread.process.parent.load(Ordering::Relaxed) as usize)
+    }),
     Row::emulated(raw::__NR_getpgid, "getpgid", &[Int], getpgid),
-    Row::emulated(raw::__NR_getpgrp, "getpgrp", &[], |call| Ok(call.thread.process.group.load(Ordering::Relaxed) as usize)),
+    Row::emulated(raw::__NR_getpgrp, "getpgrp", &[], |call| {
+        Ok(call.thread.process.group.load(Ordering::Relaxed) as usize)
+    }),
     Row::emulated(raw::__NR_setpgid, "setpgid", &[Int, Int], setpgid),
     Row::emulated(raw::__NR_getsid, "getsid", &[Int], getsid),
     Row::emulated(raw::__NR_setsid, "setsid", &[], setsid),
-    Row::emulated(raw::__NR_getuid, "getuid", &[], |call| Ok(ids(call).user.real as usize)),
-    Row::emulated(raw::__NR_geteuid, "geteuid", &[], |call| Ok(ids(call).user.effective as usize)),
-    Row::emulated(raw::__NR_getgid, "getgid", &[], |call| Ok(ids(call).group.real as usize)),
-    Row::emulated(raw::__NR_getegid, "getegid", &[], |call| Ok(ids(call).group.effective as usize)),
-    Row::emulated(raw::__NR_getresuid, "getresuid", &[Pointer, Pointer, Pointer], getresuid),
-    Row::emulated(raw::__NR_getresgid, "getresgid", &[Pointer, Pointer, Pointer], getresgid),
-    Row::emulated(raw::__NR_setuid, "setuid", &[Size], |call| change(call, |ids, p| ids.user.set(call.uint(0), p))),
-    Row::emulated(raw::__NR_setgid, "setgid", &[Size], |call| change(call, |ids, p| ids.group.set(call.uint(0), p))),
+    Row::emulated(raw::__NR_getuid, "getuid", &[], |call| {
+        Ok(ids(call).user.real as usize)
+    }),
+    Row::emulated(raw::__NR_geteuid, "geteuid", &[], |call| {
+        Ok(ids(call).user.effective as usize)
+    }),
+    Row::emulated(raw::__NR_getgid, "getgid", &[], |call| {
+        Ok(ids(call).group.real as usize)
+    }),
+    Row::emulated(raw::__NR_getegid, "getegid", &[], |call| {
+        Ok(ids(call).group.effective as usize)
+    }),
+    Row::emulated(
+        raw::__NR_getresuid,
+        "getresuid",
+        &[Pointer, Pointer, Pointer],
+        getresuid,
+    ),
+    Row::emulated(
+        raw::__NR_getresgid,
+        "getresgid",
+        &[Pointer, Pointer, Pointer],
+        getresgid,
+    ),
+    Row::emulated(raw::__NR_setuid, "setuid", &[Size], |call| {
+        change(call, |ids, p| ids.user.set(call.uint(0), p))
+    }),
+    Row::emulated(raw::__NR_setgid, "setgid", &[Size], |call| {
+        change(call, |ids, p| ids.group.set(call.uint(0), p))
+    }),
     Row::emulated(raw::__NR_setreuid, "setreuid", &[Size, Size], |call| {
-        change(call, |ids, p| ids.user.set_pair(call.uint(0), call.uint(1), p))
+        change(call, |ids, p| {
+            ids.user.set_pair(call.uint(0), call.uint(1), p)
+        })
     }),
     Row::emulated(raw::__NR_setregid, "setregid", &[Size, Size], |call| {
-        change(call, |ids, p| ids.group.set_pair(call.uint(0), call.uint(1), p))
+        change(call, |ids, p| {
+            ids.group.set_pair(call.uint(0), call.uint(1), p)
+        })
     }),
-    Row::emulated(raw::__NR_setresuid, "setresuid", &[Size, Size, Size], |call| {
-        change(call, |ids, p| ids.user.set_all(call.uint(0), call.uint(1), call.uint(2), p))
-    }),
-    Row::emulated(raw::__NR_setresgid, "setresgid", &[Size, Size, Size], |call| {
-        change(call, |ids, p| ids.group.set_all(call.uint(0), call.uint(1), call.uint(2), p))
-    }),
+    Row::emulated(
+        raw::__NR_setresuid,
+        "setresuid",
+        &[Size, Size, Size],
+        |call| {
+            change(call, |ids, p| {
+                ids.user
+                    .set_all(call.uint(0), call.uint(1), call.uint(2), p)
+            })
+        },
+    ),
+    Row::emulated(
+        raw::__NR_setresgid,
+        "setresgid",
+        &[Size, Size, Size],
+        |call| {
+            change(call, |ids, p| {
+                ids.group
+                    .set_all(call.uint(0), call.uint(1), call.uint(2), p)
+            })
+        },
+    ),
     Row::emulated(raw::__NR_setfsuid, "setfsuid", &[Size], setfsuid),
     Row::emulated(raw::__NR_setfsgid, "setfsgid", &[Size], setfsgid),
     Row::emulated(raw::__NR_getgroups, "getgroups", &[Int, Pointer], getgroups),
     Row::emulated(raw::__NR_setgroups, "setgroups", &[Int, Pointer], setgroups),
     Row::emulated(raw::__NR_capget, "capget", &[Pointer, Pointer], capget)
         .with_notes("all capabilities for user 0, none for others"),
-    Row::emulated(raw::__NR_capset, "capset", &[Pointer, Pointer], capset)
-        .with_notes("capabilities go with the user id; only what is held may be asked for, and nothing changes"),
+    Row::emulated(raw::__NR_capset, "capset", &[Pointer, Pointer], capset).with_notes(
+        "capabilities go with the user id; only what is held may be asked for, and nothing changes",
+    ),
 ];
 
 /// Largest capability number (`CAP_CHECKPOINT_RESTORE`).
@@ -66,7 +115,11 @@ fn change(call: &Call<'_>, act: impl FnOnce(&mut Ids, bool) -> Result<(), Errno>
 /// The process with `id`, 0 for the caller's.
 fn process(call: &Call<'_>, id: i32) -> Result<Arc<Process>, Errno> {
     let own = &call.thread.process;
-    if id == 0 { Ok(Arc::clone(own)) } else { own.container.process(id).ok_or(Errno::ESRCH) }
+    if id == 0 {
+        Ok(Arc::clone(own))
+    } else {
+        own.container.process(id).ok_or(Errno::ESRCH)
+    }
 }
 
 fn getpgid(call: &Call<'_>) -> Outcome {
@@ -156,7 +209,10 @@ fn getgroups(call: &Call<'_>) -> Outcome {
     if room < groups.len() {
         return Err(Errno::EINVAL);
     }
-    let bytes: alloc::vec::Vec<u8> = groups.iter().flat_map(|group| group.to_le_bytes()).collect();
+    let bytes: alloc::vec::Vec<u8> = groups
+        .iter()
+        .flat_map(|group| group.to_le_bytes())
+        .collect();
     user::UserSlice::new(call.word(1), bytes.len())?.write(&bytes)?;
     Ok(groups.len())
 }
@@ -197,7 +253,11 @@ fn capget(call: &Call<'_>) -> Outcome {
     let header = capability_header(call);
     if call.word(1) == 0 {
         // A probe for the version (capget(2)).
-        return if header == Err(Errno::EFAULT) { Err(Errno::EFAULT) } else { Ok(0) };
+        return if header == Err(Errno::EFAULT) {
+            Err(Errno::EFAULT)
+        } else {
+            Ok(0)
+        };
     }
     let (id, count) = header?;
     if id < 0 {

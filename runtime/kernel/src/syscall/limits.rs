@@ -17,8 +17,12 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn set(call: &Call<'_>, target: &Process, resource: u32, value: [u64; 2]) -> Result<(), Errno> {
-    target.limits.set(resource, value, call.thread.process.is_privileged())?;
-    target.space().set_limits(target.limits.memory(target.is_privileged()));
+    target
+        .limits
+        .set(resource, value, call.thread.process.is_privileged())?;
+    target
+        .space()
+        .set_limits(target.limits.memory(target.is_privileged()));
     Ok(())
 }
 
@@ -37,7 +41,10 @@ fn prlimit64(call: &Call<'_>) -> Outcome {
         0 => Arc::clone(own),
         id => own.container.process(id).ok_or(Errno::ESRCH)?,
     };
-    if target.id != own.id && !own.is_privileged() && own.ids.lock().user != target.ids.lock().user.clone() {
+    // One lock at a time: two processes may do this to each other.
+    let mine = own.ids.lock().user;
+    let theirs = target.ids.lock().user;
+    if target.id != own.id && !own.is_privileged() && mine != theirs {
         return Err(Errno::EPERM);
     }
     let old = target.limits.get(call.uint(1))?;
@@ -60,6 +67,9 @@ fn getrusage(call: &Call<'_>) -> Outcome {
 fn times(call: &Call<'_>) -> Outcome {
     let (ticks, [user_time, system, ..]) = host::process::times()?;
     let [children_user, children_system] = call.thread.process.children_usage().ticks();
-    user::put_if(call.word(0), &[user_time, system, children_user, children_system])?;
+    user::put_if(
+        call.word(0),
+        &[user_time, system, children_user, children_system],
+    )?;
     Ok(ticks)
 }

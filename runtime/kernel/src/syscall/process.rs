@@ -33,12 +33,25 @@ const MAX_TOTAL: usize = 6 << 20;
 const MAX_CLONE_ARGS: usize = 4096;
 
 fn fork(call: &Call<'_>) -> Outcome {
-    made(call, &clone::Request { exit_signal: Signal::CHLD.number(), ..clone::Request::default() })
+    made(
+        call,
+        &clone::Request {
+            exit_signal: Signal::CHLD.number(),
+            ..clone::Request::default()
+        },
+    )
 }
 
 fn vfork(call: &Call<'_>) -> Outcome {
     let flags = u64::from(raw::CLONE_VM | raw::CLONE_VFORK);
-    made(call, &clone::Request { flags, exit_signal: Signal::CHLD.number(), ..clone::Request::default() })
+    made(
+        call,
+        &clone::Request {
+            flags,
+            exit_signal: Signal::CHLD.number(),
+            ..clone::Request::default()
+        },
+    )
 }
 
 fn made(call: &Call<'_>, request: &clone::Request) -> Outcome {
@@ -71,7 +84,10 @@ fn clone3(call: &Call<'_>) -> Outcome {
     let bytes = user::UserSlice::new(call.word(0), size)?.to_vec(MAX_CLONE_ARGS)?;
     let mut fields = [0u64; 11];
     let known = size_of::<u64>() * fields.len();
-    if bytes.get(known..).is_some_and(|rest| rest.iter().any(|b| *b != 0)) {
+    if bytes
+        .get(known..)
+        .is_some_and(|rest| rest.iter().any(|b| *b != 0))
+    {
         return Err(Errno::E2BIG);
     }
     for (field, word) in fields.iter_mut().zip(bytes.chunks(size_of::<u64>())) {
@@ -81,9 +97,26 @@ fn clone3(call: &Call<'_>) -> Outcome {
         }
         *field = u64::from_le_bytes(whole);
     }
-    let [flags, _pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup] = fields;
+    let [
+        flags,
+        _pidfd,
+        child_tid,
+        parent_tid,
+        exit_signal,
+        stack,
+        stack_size,
+        tls,
+        set_tid,
+        set_tid_size,
+        cgroup,
+    ] = fields;
     let legacy = flags & 0xff != 0 || flags & u64::from(raw::CLONE_DETACHED) != 0;
-    if legacy || exit_signal > u64::from(Signal::MAX) || set_tid != 0 || set_tid_size != 0 || cgroup != 0 {
+    if legacy
+        || exit_signal > u64::from(Signal::MAX)
+        || set_tid != 0
+        || set_tid_size != 0
+        || cgroup != 0
+    {
         return Err(Errno::EINVAL);
     }
     if (stack == 0) != (stack_size == 0) {
@@ -127,7 +160,13 @@ fn strings(array: usize, total: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
     }
 }
 
-fn execute(call: &Call<'_>, directory: i32, path: Vec<u8>, arrays: [usize; 2], how: How) -> Outcome {
+fn execute(
+    call: &Call<'_>,
+    directory: i32,
+    path: Vec<u8>,
+    arrays: [usize; 2],
+    how: How,
+) -> Outcome {
     let mut total = 0;
     let [arguments, environment] = arrays;
     let arguments = strings(arguments, &mut total)?;
@@ -142,13 +181,26 @@ fn execute(call: &Call<'_>, directory: i32, path: Vec<u8>, arrays: [usize; 2], h
         name
     };
     let start = subject::start(call, directory, &path)?;
-    let request = exec::Request { start, path, how, shown, arguments, environment };
+    let request = exec::Request {
+        start,
+        path,
+        how,
+        shown,
+        arguments,
+        environment,
+    };
     exec::prepare(call.thread, request).map(|()| 0)
 }
 
 fn execve(call: &Call<'_>) -> Outcome {
     let path = subject::path(call, 0)?;
-    execute(call, raw::AT_FDCWD, path, [call.word(1), call.word(2)], How::empty())
+    execute(
+        call,
+        raw::AT_FDCWD,
+        path,
+        [call.word(1), call.word(2)],
+        How::empty(),
+    )
 }
 
 fn execveat(call: &Call<'_>) -> Outcome {

@@ -4,8 +4,13 @@ use super::{Argument::*, Call, Outcome, Row};
 use bannock_platform::{Errno, host, user::UserSlice};
 use linux_raw_sys::general as raw;
 
-pub(super) const ROWS: &[Row] = &[Row::emulated(raw::__NR_getrandom, "getrandom", &[Pointer, Size, Flags], getrandom)
-    .with_notes("both pools are one, and always ready")];
+pub(super) const ROWS: &[Row] = &[Row::emulated(
+    raw::__NR_getrandom,
+    "getrandom",
+    &[Pointer, Size, Flags],
+    getrandom,
+)
+.with_notes("both pools are one, and always ready")];
 
 const NONBLOCK: u32 = 1;
 const RANDOM: u32 = 2;
@@ -15,7 +20,9 @@ const MOST: usize = 0x7fff_f000;
 
 fn getrandom(call: &Call<'_>) -> Outcome {
     let flags = call.uint(2);
-    if flags & !(NONBLOCK | RANDOM | INSECURE) != 0 || flags & (RANDOM | INSECURE) == RANDOM | INSECURE {
+    if flags & !(NONBLOCK | RANDOM | INSECURE) != 0
+        || flags & (RANDOM | INSECURE) == RANDOM | INSECURE
+    {
         return Err(Errno::EINVAL);
     }
     let mut into = UserSlice::new(call.word(0), call.word(1).min(MOST))?;

@@ -9,27 +9,72 @@ use core::sync::atomic::Ordering;
 use linux_raw_sys::general as raw;
 
 pub(super) const ROWS: &[Row] = &[
-    Row::emulated(raw::__NR_rt_sigaction, "rt_sigaction", &[Signal, Pointer, Pointer, Size], rt_sigaction)
-        .with_notes("actions need SA_RESTORER, as all libraries set it"),
-    Row::emulated(raw::__NR_rt_sigprocmask, "rt_sigprocmask", &[Int, Pointer, Pointer, Size], rt_sigprocmask),
-    Row::emulated(raw::__NR_rt_sigreturn, "rt_sigreturn", &[], rt_sigreturn)
-        .with_notes("extended state must be the processor's own format; segment registers are ignored"),
-    Row::emulated(raw::__NR_rt_sigpending, "rt_sigpending", &[Pointer, Size], rt_sigpending),
-    Row::emulated(raw::__NR_rt_sigsuspend, "rt_sigsuspend", &[Pointer, Size], rt_sigsuspend),
-    Row::emulated(raw::__NR_rt_sigtimedwait, "rt_sigtimedwait", &[Pointer, Pointer, Pointer, Size], rt_sigtimedwait),
-    Row::emulated(raw::__NR_sigaltstack, "sigaltstack", &[Pointer, Pointer], sigaltstack),
+    Row::emulated(
+        raw::__NR_rt_sigaction,
+        "rt_sigaction",
+        &[Signal, Pointer, Pointer, Size],
+        rt_sigaction,
+    )
+    .with_notes("actions need SA_RESTORER, as all libraries set it"),
+    Row::emulated(
+        raw::__NR_rt_sigprocmask,
+        "rt_sigprocmask",
+        &[Int, Pointer, Pointer, Size],
+        rt_sigprocmask,
+    ),
+    Row::emulated(raw::__NR_rt_sigreturn, "rt_sigreturn", &[], rt_sigreturn).with_notes(
+        "extended state must be the processor's own format; segment registers are ignored",
+    ),
+    Row::emulated(
+        raw::__NR_rt_sigpending,
+        "rt_sigpending",
+        &[Pointer, Size],
+        rt_sigpending,
+    ),
+    Row::emulated(
+        raw::__NR_rt_sigsuspend,
+        "rt_sigsuspend",
+        &[Pointer, Size],
+        rt_sigsuspend,
+    ),
+    Row::emulated(
+        raw::__NR_rt_sigtimedwait,
+        "rt_sigtimedwait",
+        &[Pointer, Pointer, Pointer, Size],
+        rt_sigtimedwait,
+    ),
+    Row::emulated(
+        raw::__NR_sigaltstack,
+        "sigaltstack",
+        &[Pointer, Pointer],
+        sigaltstack,
+    ),
     Row::emulated(raw::__NR_pause, "pause", &[], pause),
     Row::emulated(raw::__NR_kill, "kill", &[Int, Signal], kill),
     Row::emulated(raw::__NR_tkill, "tkill", &[Int, Signal], tkill),
     Row::emulated(raw::__NR_tgkill, "tgkill", &[Int, Int, Signal], tgkill),
-    Row::emulated(raw::__NR_rt_sigqueueinfo, "rt_sigqueueinfo", &[Int, Signal, Pointer], rt_sigqueueinfo),
-    Row::emulated(raw::__NR_rt_tgsigqueueinfo, "rt_tgsigqueueinfo", &[Int, Int, Signal, Pointer], rt_tgsigqueueinfo),
+    Row::emulated(
+        raw::__NR_rt_sigqueueinfo,
+        "rt_sigqueueinfo",
+        &[Int, Signal, Pointer],
+        rt_sigqueueinfo,
+    ),
+    Row::emulated(
+        raw::__NR_rt_tgsigqueueinfo,
+        "rt_tgsigqueueinfo",
+        &[Int, Int, Signal, Pointer],
+        rt_tgsigqueueinfo,
+    ),
 ];
 
 const SET_SIZE: usize = 8;
 
 fn check_size(size: usize) -> Result<(), Errno> {
-    if size == SET_SIZE { Ok(()) } else { Err(Errno::EINVAL) }
+    if size == SET_SIZE {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 fn rt_sigaction(call: &Call<'_>) -> Outcome {
@@ -96,7 +141,9 @@ fn rt_sigpending(call: &Call<'_>) -> Outcome {
     let set = own.pending.set().union(shared).intersection(own.mask);
     drop(own);
     let bytes = set.0.to_le_bytes();
-    user::UserSlice::new(call.word(0), size)?.write(bytes.get(..size).unwrap_or(&bytes)).map(|()| 0)
+    user::UserSlice::new(call.word(0), size)?
+        .write(bytes.get(..size).unwrap_or(&bytes))
+        .map(|()| 0)
 }
 
 /// Sleeps until there is something to attend to.
@@ -128,7 +175,9 @@ fn pause(call: &Call<'_>) -> Outcome {
 fn take(thread: &Thread, wanted: SignalSet) -> Option<Info> {
     let mut shared = thread.process.signals.lock();
     let mut own = thread.signals.lock();
-    own.pending.take(wanted).or_else(|| shared.pending.take(wanted))
+    own.pending
+        .take(wanted)
+        .or_else(|| shared.pending.take(wanted))
 }
 
 fn rt_sigtimedwait(call: &Call<'_>) -> Outcome {
@@ -202,9 +251,13 @@ fn may_send(call: &Call<'_>, signal: Option<Number>, target: &Process) -> bool {
     }
     let own = process.ids.lock().user;
     let other = target.ids.lock().user;
-    let same = [own.real, own.effective].iter().any(|id| *id == other.real || *id == other.saved);
+    let same = [own.real, own.effective]
+        .iter()
+        .any(|id| *id == other.real || *id == other.saved);
     let session = |p: &Process| p.session.load(Ordering::Relaxed);
-    own.effective == 0 || same || signal == Some(Number::CONT) && session(process) == session(target)
+    own.effective == 0
+        || same
+        || signal == Some(Number::CONT) && session(process) == session(target)
 }
 
 fn kill(call: &Call<'_>) -> Outcome {
@@ -212,20 +265,36 @@ fn kill(call: &Call<'_>) -> Outcome {
     let process = &call.thread.process;
     let container = &process.container;
     let targets: Vec<Arc<Process>> = match call.int(0) {
-        -1 => container.processes().into_iter().filter(|p| p.id != SUPERVISOR && p.id != process.id).collect(),
+        -1 => container
+            .processes()
+            .into_iter()
+            .filter(|p| p.id != SUPERVISOR && p.id != process.id)
+            .collect(),
         0 => container.group(process.group.load(Ordering::Relaxed)),
         i32::MIN => return Err(Errno::ESRCH),
         group @ ..0 => container.group(-group),
         id => {
-            let of_thread = || container.thread(id).map(|thread| Arc::clone(&thread.process));
-            container.process(id).or_else(of_thread).into_iter().collect()
+            let of_thread = || {
+                container
+                    .thread(id)
+                    .map(|thread| Arc::clone(&thread.process))
+            };
+            container
+                .process(id)
+                .or_else(of_thread)
+                .into_iter()
+                .collect()
         }
     };
     let mut outcome = Err(Errno::ESRCH);
     for target in targets {
         if target.id == SUPERVISOR {
             // The supervisor is no program: nobody signals it.
-            outcome = outcome.or(if signal.is_none() { Ok(0) } else { Err(Errno::EPERM) });
+            outcome = outcome.or(if signal.is_none() {
+                Ok(0)
+            } else {
+                Err(Errno::EPERM)
+            });
             continue;
         }
         if !may_send(call, signal, &target) {
@@ -243,12 +312,23 @@ fn kill(call: &Call<'_>) -> Outcome {
     outcome
 }
 
-fn to_thread(call: &Call<'_>, group: Option<i32>, id: i32, signal: i32, info: impl FnOnce(Number) -> Result<Info, Errno>) -> Outcome {
+fn to_thread(
+    call: &Call<'_>,
+    group: Option<i32>,
+    id: i32,
+    signal: i32,
+    info: impl FnOnce(Number) -> Result<Info, Errno>,
+) -> Outcome {
     if id <= 0 || group.is_some_and(|group| group <= 0) {
         return Err(Errno::EINVAL);
     }
     let signal = Number::optional(signal)?;
-    let thread = call.thread.process.container.thread(id).ok_or(Errno::ESRCH)?;
+    let thread = call
+        .thread
+        .process
+        .container
+        .thread(id)
+        .ok_or(Errno::ESRCH)?;
     if group.is_some_and(|group| group != thread.process.id) {
         return Err(Errno::ESRCH);
     }
@@ -262,11 +342,19 @@ fn to_thread(call: &Call<'_>, group: Option<i32>, id: i32, signal: i32, info: im
 }
 
 fn tkill(call: &Call<'_>) -> Outcome {
-    to_thread(call, None, call.int(0), call.int(1), |signal| Ok(from_caller(call, signal, raw::SI_TKILL)))
+    to_thread(call, None, call.int(0), call.int(1), |signal| {
+        Ok(from_caller(call, signal, raw::SI_TKILL))
+    })
 }
 
 fn tgkill(call: &Call<'_>) -> Outcome {
-    to_thread(call, Some(call.int(0)), call.int(1), call.int(2), |signal| Ok(from_caller(call, signal, raw::SI_TKILL)))
+    to_thread(
+        call,
+        Some(call.int(0)),
+        call.int(1),
+        call.int(2),
+        |signal| Ok(from_caller(call, signal, raw::SI_TKILL)),
+    )
 }
 
 /// What a program says about a signal that it queues; only to itself may it claim to be the kernel
@@ -281,7 +369,12 @@ fn queued(call: &Call<'_>, target: i32, signal: Number, address: usize) -> Resul
 
 fn rt_sigqueueinfo(call: &Call<'_>) -> Outcome {
     let signal = Number::optional(call.int(1))?;
-    let target = call.thread.process.container.process(call.int(0)).ok_or(Errno::ESRCH)?;
+    let target = call
+        .thread
+        .process
+        .container
+        .process(call.int(0))
+        .ok_or(Errno::ESRCH)?;
     if target.id == SUPERVISOR || !may_send(call, signal, &target) {
         return Err(Errno::EPERM);
     }
@@ -293,5 +386,7 @@ fn rt_sigqueueinfo(call: &Call<'_>) -> Outcome {
 
 fn rt_tgsigqueueinfo(call: &Call<'_>) -> Outcome {
     let group = call.int(0);
-    to_thread(call, Some(group), call.int(1), call.int(2), |signal| queued(call, group, signal, call.word(3)))
+    to_thread(call, Some(group), call.int(1), call.int(2), |signal| {
+        queued(call, group, signal, call.word(3))
+    })
 }

@@ -47,7 +47,9 @@ fn gettid(call: &Call<'_>) -> Outcome {
 }
 
 fn set_tid_address(call: &Call<'_>) -> Outcome {
-    call.thread.clear_child_tid.store(call.word(0), Ordering::Relaxed);
+    call.thread
+        .clear_child_tid
+        .store(call.word(0), Ordering::Relaxed);
     gettid(call)
 }
 
@@ -84,7 +86,9 @@ fn prctl(call: &Call<'_>) -> Outcome {
         pr::PR_GET_NAME => user::put(value, &call.thread.name()).map(|()| 0),
         pr::PR_SET_PDEATHSIG => {
             let signal = Signal::optional(call.int(1))?;
-            process.parent_death_signal.store(signal.map_or(0, Signal::number), Ordering::Relaxed);
+            process
+                .parent_death_signal
+                .store(signal.map_or(0, Signal::number), Ordering::Relaxed);
             Ok(0)
         }
         pr::PR_GET_PDEATHSIG => get(process.parent_death_signal.load(Ordering::Relaxed)),
@@ -100,7 +104,9 @@ fn prctl(call: &Call<'_>) -> Outcome {
             process.no_new_privileges.store(true, Ordering::Relaxed);
             Ok(0)
         }
-        pr::PR_GET_NO_NEW_PRIVS => Ok(usize::from(process.no_new_privileges.load(Ordering::Relaxed))),
+        pr::PR_GET_NO_NEW_PRIVS => Ok(usize::from(
+            process.no_new_privileges.load(Ordering::Relaxed),
+        )),
         pr::PR_SET_CHILD_SUBREAPER => {
             process.subreaper.store(value != 0, Ordering::Relaxed);
             Ok(0)
@@ -132,7 +138,12 @@ fn names_caller(call: &Call<'_>, id: i32) -> Result<bool, Errno> {
     if id == 0 || id == call.thread.id {
         return Ok(true);
     }
-    call.thread.process.container.thread(id).map(|_| false).ok_or(Errno::ESRCH)
+    call.thread
+        .process
+        .container
+        .thread(id)
+        .map(|_| false)
+        .ok_or(Errno::ESRCH)
 }
 
 fn sched_getaffinity(call: &Call<'_>) -> Outcome {
@@ -181,7 +192,11 @@ fn sched_getparam(call: &Call<'_>) -> Outcome {
 
 fn sched_setparam(call: &Call<'_>) -> Outcome {
     names_caller(call, call.int(0))?;
-    if user::get::<i32>(call.word(1))? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+    if user::get::<i32>(call.word(1))? == 0 {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 fn priority(call: &Call<'_>, real_time: usize) -> Outcome {
@@ -212,21 +227,49 @@ fn prioritised(call: &Call<'_>) -> Result<alloc::vec::Vec<Arc<Process>>, Errno> 
     let found: alloc::vec::Vec<_> = match call.uint(0) {
         raw::PRIO_PROCESS if who == 0 => alloc::vec![Arc::clone(process)],
         raw::PRIO_PROCESS => {
-            let of_thread = || container.thread(who).map(|thread| Arc::clone(&thread.process));
-            container.process(who).or_else(of_thread).into_iter().collect()
+            let of_thread = || {
+                container
+                    .thread(who)
+                    .map(|thread| Arc::clone(&thread.process))
+            };
+            container
+                .process(who)
+                .or_else(of_thread)
+                .into_iter()
+                .collect()
         }
-        raw::PRIO_PGRP => container.group(if who == 0 { process.group.load(Ordering::Relaxed) } else { who }),
+        raw::PRIO_PGRP => container.group(if who == 0 {
+            process.group.load(Ordering::Relaxed)
+        } else {
+            who
+        }),
         raw::PRIO_USER => {
-            let user = if who == 0 { process.ids.lock().user.real } else { who as u32 };
-            container.processes().into_iter().filter(|p| p.ids.lock().user.real == user).collect()
+            let user = if who == 0 {
+                process.ids.lock().user.real
+            } else {
+                who as u32
+            };
+            container
+                .processes()
+                .into_iter()
+                .filter(|p| p.ids.lock().user.real == user)
+                .collect()
         }
         _ => return Err(Errno::EINVAL),
     };
-    if found.is_empty() { Err(Errno::ESRCH) } else { Ok(found) }
+    if found.is_empty() {
+        Err(Errno::ESRCH)
+    } else {
+        Ok(found)
+    }
 }
 
 fn getpriority(call: &Call<'_>) -> Outcome {
-    let lowest = prioritised(call)?.iter().map(|p| p.nice.load(Ordering::Relaxed)).min().unwrap_or(0);
+    let lowest = prioritised(call)?
+        .iter()
+        .map(|p| p.nice.load(Ordering::Relaxed))
+        .min()
+        .unwrap_or(0);
     // 40 to 1 for -20 to 19, so that no result looks like an error.
     Ok((20 - lowest) as usize)
 }

@@ -6,21 +6,63 @@ use bannock_platform::{Errno, host::time, host::time::Timespec, user};
 use linux_raw_sys::general as raw;
 
 pub(super) const ROWS: &[Row] = &[
-    Row::emulated(raw::__NR_clock_gettime, "clock_gettime", &[Int, Pointer], clock_gettime),
-    Row::emulated(raw::__NR_clock_getres, "clock_getres", &[Int, Pointer], clock_getres),
-    Row::refused(raw::__NR_clock_settime, "clock_settime", "the clock is the host's"),
-    Row::refused(raw::__NR_settimeofday, "settimeofday", "the clock is the host's"),
-    Row::emulated(raw::__NR_gettimeofday, "gettimeofday", &[Pointer, Pointer], gettimeofday)
-        .with_notes("the time zone is always UTC"),
+    Row::emulated(
+        raw::__NR_clock_gettime,
+        "clock_gettime",
+        &[Int, Pointer],
+        clock_gettime,
+    ),
+    Row::emulated(
+        raw::__NR_clock_getres,
+        "clock_getres",
+        &[Int, Pointer],
+        clock_getres,
+    ),
+    Row::refused(
+        raw::__NR_clock_settime,
+        "clock_settime",
+        "the clock is the host's",
+    ),
+    Row::refused(
+        raw::__NR_settimeofday,
+        "settimeofday",
+        "the clock is the host's",
+    ),
+    Row::emulated(
+        raw::__NR_gettimeofday,
+        "gettimeofday",
+        &[Pointer, Pointer],
+        gettimeofday,
+    )
+    .with_notes("the time zone is always UTC"),
     Row::emulated(raw::__NR_time, "time", &[Pointer], time_call),
-    Row::emulated(raw::__NR_nanosleep, "nanosleep", &[Pointer, Pointer], nanosleep),
-    Row::emulated(raw::__NR_clock_nanosleep, "clock_nanosleep", &[Int, Flags, Pointer, Pointer], clock_nanosleep)
-        .with_notes("CPU-time clocks of other threads and processes: EINVAL"),
+    Row::emulated(
+        raw::__NR_nanosleep,
+        "nanosleep",
+        &[Pointer, Pointer],
+        nanosleep,
+    ),
+    Row::emulated(
+        raw::__NR_clock_nanosleep,
+        "clock_nanosleep",
+        &[Int, Flags, Pointer, Pointer],
+        clock_nanosleep,
+    )
+    .with_notes("CPU-time clocks of other threads and processes: EINVAL"),
     Row::emulated(raw::__NR_alarm, "alarm", &[Size], alarm),
-    Row::emulated(raw::__NR_setitimer, "setitimer", &[Int, Pointer, Pointer], setitimer),
+    Row::emulated(
+        raw::__NR_setitimer,
+        "setitimer",
+        &[Int, Pointer, Pointer],
+        setitimer,
+    ),
     Row::emulated(raw::__NR_getitimer, "getitimer", &[Int, Pointer], getitimer),
     Row::refused(raw::__NR_adjtimex, "adjtimex", "the clock is the host's"),
-    Row::refused(raw::__NR_clock_adjtime, "clock_adjtime", "the clock is the host's"),
+    Row::refused(
+        raw::__NR_clock_adjtime,
+        "clock_adjtime",
+        "the clock is the host's",
+    ),
 ];
 
 const REALTIME: i32 = raw::CLOCK_REALTIME as i32;
@@ -30,7 +72,11 @@ const MONOTONIC: i32 = raw::CLOCK_MONOTONIC as i32;
 /// host's, and of descriptors.
 fn clock(call: &Call<'_>, index: usize) -> Result<i32, Errno> {
     let id = call.int(index);
-    if (0..=raw::CLOCK_TAI as i32).contains(&id) { Ok(id) } else { Err(Errno::EINVAL) }
+    if (0..=raw::CLOCK_TAI as i32).contains(&id) {
+        Ok(id)
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 fn clock_gettime(call: &Call<'_>) -> Outcome {
@@ -114,7 +160,8 @@ fn timer(call: &Call<'_>) -> Result<u32, Errno> {
 }
 
 fn alarm(call: &Call<'_>) -> Outcome {
-    let [_, [seconds, micros]] = time::set_interval_timer(raw::ITIMER_REAL, &[[0, 0], [i64::from(call.uint(0)), 0]])?;
+    let [_, [seconds, micros]] =
+        time::set_interval_timer(raw::ITIMER_REAL, &[[0, 0], [i64::from(call.uint(0)), 0]])?;
     // As Linux: rounded, but never to "no alarm" where there was one.
     let rounds_up = micros >= 500_000 || seconds == 0 && micros > 0;
     Ok(seconds as usize + usize::from(rounds_up))

@@ -7,9 +7,19 @@ use core::sync::atomic::Ordering;
 use linux_raw_sys::general as raw;
 
 pub(super) const ROWS: &[Row] = &[
-    Row::emulated(raw::__NR_wait4, "wait4", &[Int, Pointer, Flags, Pointer], wait4),
-    Row::emulated(raw::__NR_waitid, "waitid", &[Int, Int, Pointer, Flags, Pointer], waitid)
-        .with_notes("P_PIDFD answers EINVAL: there are no process descriptors"),
+    Row::emulated(
+        raw::__NR_wait4,
+        "wait4",
+        &[Int, Pointer, Flags, Pointer],
+        wait4,
+    ),
+    Row::emulated(
+        raw::__NR_waitid,
+        "waitid",
+        &[Int, Int, Pointer, Flags, Pointer],
+        waitid,
+    )
+    .with_notes("P_PIDFD answers EINVAL: there are no process descriptors"),
 ];
 
 const ALL: u32 = 0x4000_0000;
@@ -34,7 +44,9 @@ fn wait4(call: &Call<'_>) -> Outcome {
         group @ ..-1 => Select::Group(-group),
         id => Select::Process(id),
     };
-    let Some(change) = task::wait(call.thread, select, options | raw::WEXITED)? else { return Ok(0) };
+    let Some(change) = task::wait(call.thread, select, options | raw::WEXITED)? else {
+        return Ok(0);
+    };
     user::put_if(call.word(1), &change.status)?;
     user::put_if(call.word(3), change.usage.words())?;
     Ok(change.child.id as usize)
@@ -63,7 +75,10 @@ fn waitid(call: &Call<'_>) -> Outcome {
     if call.word(2) != 0 {
         let [first, second, third, fourth, ..] = info;
         user::put(call.word(2), &[first, second, third])?;
-        user::put(call.word(2).checked_add(24).ok_or(Errno::EFAULT)?, &(fourth as u32))?;
+        user::put(
+            call.word(2).checked_add(24).ok_or(Errno::EFAULT)?,
+            &(fourth as u32),
+        )?;
     }
     Ok(0)
 }

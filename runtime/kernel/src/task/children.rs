@@ -42,8 +42,12 @@ pub fn wait(thread: &Arc<Thread>, select: Select, options: u32) -> Result<Option
     let process = &thread.process;
     loop {
         let ticket = process.children_changed.ticket();
-        let children: Vec<Arc<Process>> =
-            process.container.children(process.id).into_iter().filter(|child| selects(select, options, child)).collect();
+        let children: Vec<Arc<Process>> = process
+            .container
+            .children(process.id)
+            .into_iter()
+            .filter(|child| selects(select, options, child))
+            .collect();
         if children.is_empty() {
             return Err(Errno::ECHILD);
         }
@@ -55,7 +59,8 @@ pub fn wait(thread: &Arc<Thread>, select: Select, options: u32) -> Result<Option
         if options & raw::WNOHANG != 0 {
             return Ok(None);
         }
-        signal::sleep(thread, &process.children_changed, ticket, None).map_err(|_| Errno::RESTART)?;
+        signal::sleep(thread, &process.children_changed, ticket, None)
+            .map_err(|_| Errno::RESTART)?;
     }
 }
 
@@ -79,7 +84,11 @@ fn look(parent: &Process, child: &Arc<Process>, options: u32) -> Option<Change> 
         }
         drop(life);
         let (code, detail) = status.to_info();
-        let change = Change { child: describe(child, code, detail, usage), status: status.to_wait(), usage };
+        let change = Change {
+            child: describe(child, code, detail, usage),
+            status: status.to_wait(),
+            usage,
+        };
         if !keep && !reap(parent, child) {
             // Another thread was faster.
             return None;
@@ -87,8 +96,18 @@ fn look(parent: &Process, child: &Arc<Process>, options: u32) -> Option<Change> 
         return Some(change);
     }
     let (wanted, code, detail, status) = match life.unseen? {
-        StopChange::Stopped(signal) => (raw::WSTOPPED, raw::CLD_STOPPED, signal.number(), signal.number() << 8 | 0x7f),
-        StopChange::Continued => (raw::WCONTINUED, raw::CLD_CONTINUED, Signal::CONT.number(), 0xffff),
+        StopChange::Stopped(signal) => (
+            raw::WSTOPPED,
+            raw::CLD_STOPPED,
+            signal.number(),
+            signal.number() << 8 | 0x7f,
+        ),
+        StopChange::Continued => (
+            raw::WCONTINUED,
+            raw::CLD_CONTINUED,
+            Signal::CONT.number(),
+            0xffff,
+        ),
     };
     if options & wanted == 0 {
         return None;
@@ -98,11 +117,21 @@ fn look(parent: &Process, child: &Arc<Process>, options: u32) -> Option<Change> 
     }
     drop(life);
     let usage = Usage::default();
-    Some(Change { child: describe(child, code as i32, detail, usage), status, usage })
+    Some(Change {
+        child: describe(child, code as i32, detail, usage),
+        status,
+        usage,
+    })
 }
 
 fn describe(child: &Process, code: i32, status: i32, usage: Usage) -> ChildChange {
-    ChildChange { id: child.id, uid: child.ids.lock().user.real, code, status, times: usage.ticks() }
+    ChildChange {
+        id: child.id,
+        uid: child.ids.lock().user.real,
+        code,
+        status,
+        times: usage.ticks(),
+    }
 }
 
 /// Removes an ended child; false when it is gone already.
@@ -110,7 +139,12 @@ fn reap(parent: &Process, child: &Process) -> bool {
     if !child.container.remove_process(child.id) {
         return false;
     }
-    let used = child.life.lock().ended.unwrap_or_default().plus(*child.children_usage.lock());
+    let used = child
+        .life
+        .lock()
+        .ended
+        .unwrap_or_default()
+        .plus(*child.children_usage.lock());
     let mut sum = parent.children_usage.lock();
     *sum = sum.plus(used);
     true
@@ -119,7 +153,12 @@ fn reap(parent: &Process, child: &Process) -> bool {
 /// Tells the parent of `child` about a change: `code` is `CLD_*`, `status` as in `siginfo_t`.
 /// A child that ended and that nobody wants to know of is removed.
 pub fn notify_parent(child: &Arc<Process>, code: i32, status: i32) {
-    let Some(parent) = child.container.process(child.parent.load(Ordering::Relaxed)) else { return };
+    let Some(parent) = child
+        .container
+        .process(child.parent.load(Ordering::Relaxed))
+    else {
+        return;
+    };
     let ended = child.life.lock().ended;
     if parent.id == SUPERVISOR {
         // The supervisor has nothing to learn here.
@@ -128,7 +167,11 @@ pub fn notify_parent(child: &Arc<Process>, code: i32, status: i32) {
         }
         return;
     }
-    let signal = if ended.is_some() { *child.exit_signal.lock() } else { Some(Signal::CHLD) };
+    let signal = if ended.is_some() {
+        *child.exit_signal.lock()
+    } else {
+        Some(Signal::CHLD)
+    };
     let action = parent.signals.lock().actions.get(Signal::CHLD);
     let about_stop = ended.is_none();
     if let Some(signal) = signal
@@ -159,9 +202,14 @@ pub(super) fn orphan(process: &Arc<Process>) {
     let adopter = adopter(process);
     for child in children {
         child.parent.store(adopter, Ordering::Relaxed);
-        if let Ok(Some(signal)) = Signal::optional(child.parent_death_signal.load(Ordering::Relaxed)) {
+        if let Ok(Some(signal)) =
+            Signal::optional(child.parent_death_signal.load(Ordering::Relaxed))
+        {
             // Only a real-time signal over the limit is lost.
-            let _ = signal::send_to_process(&child, Info::from_process(signal, raw::SI_USER as i32, process.id, 0));
+            let _ = signal::send_to_process(
+                &child,
+                Info::from_process(signal, raw::SI_USER as i32, process.id, 0),
+            );
         }
         let status = child.life.lock().status;
         if let Some(status) = status.filter(|_| child.has_ended()) {

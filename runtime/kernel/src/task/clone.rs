@@ -71,7 +71,11 @@ impl Request {
         if self.has(raw::CLONE_THREAD) {
             // Threads that share less than everything are nothing that a library makes.
             let clears = self.flags & raw::CLONE_CLEAR_SIGHAND != 0;
-            return if shared == SHARED && !clears { Ok(SpawnKind::Thread) } else { Err(Errno::EINVAL) };
+            return if shared == SHARED && !clears {
+                Ok(SpawnKind::Thread)
+            } else {
+                Err(Errno::EINVAL)
+            };
         }
         match (shared as u32, self.has(raw::CLONE_VFORK)) {
             (0, false) => Ok(SpawnKind::Fork),
@@ -94,7 +98,13 @@ pub fn clone(thread: &Arc<Thread>, registers: &Registers, request: &Request) -> 
         registers.rsp = request.stack;
     }
     let id = thread.process.container.allocate_id();
-    let start = Start { thread, registers, request, kind, id };
+    let start = Start {
+        thread,
+        registers,
+        request,
+        kind,
+        id,
+    };
     match kind {
         SpawnKind::Thread => start.thread(),
         SpawnKind::Fork | SpawnKind::Vfork => start.process(exit_signal),
@@ -135,7 +145,9 @@ impl Start<'_> {
                 child.signals.lock().actions.clear_handlers();
             }
             if self.request.has(raw::CLONE_PARENT) {
-                child.parent.store(parent.parent.load(Ordering::Relaxed), Ordering::Relaxed);
+                child
+                    .parent
+                    .store(parent.parent.load(Ordering::Relaxed), Ordering::Relaxed);
             }
             let child = Arc::new(child);
             if self.kind == SpawnKind::Vfork {
@@ -188,7 +200,11 @@ impl Start<'_> {
             let mut own = child.signals.lock();
             own.mask = mask;
             // sigaltstack(2): not for what shares memory, vfork excepted.
-            own.alt_stack = if self.kind == SpawnKind::Thread { AltStack::default() } else { alt_stack };
+            own.alt_stack = if self.kind == SpawnKind::Thread {
+                AltStack::default()
+            } else {
+                alt_stack
+            };
         }
         child
     }
@@ -200,9 +216,17 @@ impl Start<'_> {
             let _ = user::put(self.request.parent_tid, &self.id);
         }
         let value = current::into_value(Arc::clone(child));
-        let fs_base = self.request.has(raw::CLONE_SETTLS).then_some(self.request.tls);
+        let fs_base = self
+            .request
+            .has(raw::CLONE_SETTLS)
+            .then_some(self.request.tls);
         let fs_base = fs_base.or_else(|| Some(platform().fs_base()));
-        let spawned = platform().spawn(&Spawn { kind: self.kind, registers: &self.registers, fs_base, value });
+        let spawned = platform().spawn(&Spawn {
+            kind: self.kind,
+            registers: &self.registers,
+            fs_base,
+            value,
+        });
         if let Err(error) = spawned {
             current::discard(value, child);
             child.process.container.remove_thread(child.id);

@@ -66,8 +66,8 @@ pub struct Container {
     table: Mutex<Table>,
     next_id: AtomicI32,
     ending: Mutex<Option<Ending>>,
-    /// Host processes that run processes of the container.
-    hosts: Mutex<BTreeSet<i32>>,
+    /// Host processes that ended by themselves, until the supervisor has heard of it.
+    ended_hosts: Mutex<BTreeSet<i32>>,
     /// Calls that programs made and the kernel does not have, by number.
     absent: Mutex<BTreeMap<u32, u64>>,
 }
@@ -79,7 +79,11 @@ impl Container {
     /// An empty container with a plain configuration.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Self::with(Config { hostname: b"localhost".to_vec(), first_descriptor: 3, ..Config::default() })
+        Self::with(Config {
+            hostname: b"localhost".to_vec(),
+            first_descriptor: 3,
+            ..Config::default()
+        })
     }
 
     /// An empty container.
@@ -97,7 +101,7 @@ impl Container {
             table: Mutex::new(Table::default()),
             next_id: AtomicI32::new(SUPERVISOR),
             ending: Mutex::new(None),
-            hosts: Mutex::new(BTreeSet::new()),
+            ended_hosts: Mutex::new(BTreeSet::new()),
             absent: Mutex::new(BTreeMap::new()),
         })
     }
@@ -106,7 +110,9 @@ impl Container {
     pub fn allocate_id(&self) -> i32 {
         loop {
             let next = |id: i32| if id >= Self::MAX_ID { 300 } else { id + 1 };
-            let id = self.next_id.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| Some(next(id)));
+            let id = self
+                .next_id
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| Some(next(id)));
             let (Ok(id) | Err(id)) = id;
             let table = self.table.lock();
             let group_or_session = |p: &Arc<Process>| {
@@ -143,18 +149,31 @@ impl Container {
     #[must_use]
     pub fn children(&self, parent: i32) -> Vec<Arc<Process>> {
         let table = self.table.lock();
-        table.processes.values().filter(|p| p.parent.load(Ordering::Relaxed) == parent).cloned().collect()
+        table
+            .processes
+            .values()
+            .filter(|p| p.parent.load(Ordering::Relaxed) == parent)
+            .cloned()
+            .collect()
     }
 
     /// The processes of a process group.
     #[must_use]
     pub fn group(&self, group: i32) -> Vec<Arc<Process>> {
         let table = self.table.lock();
-        table.processes.values().filter(|p| p.group.load(Ordering::Relaxed) == group).cloned().collect()
+        table
+            .processes
+            .values()
+            .filter(|p| p.group.load(Ordering::Relaxed) == group)
+            .cloned()
+            .collect()
     }
 
     pub(super) fn add_process(&self, process: &Arc<Process>) {
-        self.table.lock().processes.insert(process.id, Arc::clone(process));
+        self.table
+            .lock()
+            .processes
+            .insert(process.id, Arc::clone(process));
     }
 
     pub(super) fn remove_process(&self, id: i32) -> bool {
@@ -163,21 +182,24 @@ impl Container {
     }
 
     pub(super) fn add_thread(&self, thread: &Arc<Thread>) {
-        self.table.lock().threads.insert(thread.id, Arc::downgrade(thread));
+        self.table
+            .lock()
+            .threads
+            .insert(thread.id, Arc::downgrade(thread));
     }
 
     pub(super) fn remove_thread(&self, id: i32) {
         self.table.lock().threads.remove(&id);
     }
 
-    /// Notes that a host process runs a process of the container.
-    pub(super) fn host_started(&self, host_process: i32) {
-        self.hosts.lock().insert(host_process);
+    /// Notes that a host process is about to end by itself.
+    pub(super) fn host_ends(&self, host_process: i32) {
+        self.ended_hosts.lock().insert(host_process);
     }
 
-    /// Notes that a host process is about to end by itself; whether it was known.
-    pub(super) fn host_ends(&self, host_process: i32) -> bool {
-        self.hosts.lock().remove(&host_process)
+    /// Whether the end of a host process was its own; to be asked once.
+    pub(super) fn take_host_end(&self, host_process: i32) -> bool {
+        self.ended_hosts.lock().remove(&host_process)
     }
 
     /// Why the container is about to end; `None` while it runs.
@@ -217,7 +239,9 @@ impl Container {
     /// Counts a call that the kernel does not have.
     pub fn count_absent(&self, number: usize) {
         // Numbers beyond any table are one: a program must not fill the kernel's memory with them.
-        let number = u32::try_from(number).unwrap_or(u32::MAX).min(crate::syscall::LIMIT as u32);
+        let number = u32::try_from(number)
+            .unwrap_or(u32::MAX)
+            .min(crate::syscall::LIMIT as u32);
         let mut absent = self.absent.lock();
         let count = absent.entry(number).or_insert(0);
         *count = count.saturating_add(1);
@@ -227,7 +251,11 @@ impl Container {
     /// stands for all numbers beyond it.
     #[must_use]
     pub fn absent_calls(&self) -> Vec<(u32, u64)> {
-        self.absent.lock().iter().map(|(number, count)| (*number, *count)).collect()
+        self.absent
+            .lock()
+            .iter()
+            .map(|(number, count)| (*number, *count))
+            .collect()
     }
 }
 

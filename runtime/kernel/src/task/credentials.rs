@@ -22,7 +22,12 @@ const KEEP: u32 = u32::MAX;
 
 impl IdSet {
     const fn all(id: u32) -> Self {
-        Self { real: id, effective: id, saved: id, files: id }
+        Self {
+            real: id,
+            effective: id,
+            saved: id,
+            files: id,
+        }
     }
 
     const fn has(&self, id: u32) -> bool {
@@ -52,7 +57,13 @@ impl IdSet {
     ///
     /// # Errors
     /// `EPERM`.
-    pub fn set_all(&mut self, real: u32, effective: u32, saved: u32, privileged: bool) -> Result<(), Errno> {
+    pub fn set_all(
+        &mut self,
+        real: u32,
+        effective: u32,
+        saved: u32,
+        privileged: bool,
+    ) -> Result<(), Errno> {
         let allowed = |id| id == KEEP || privileged || self.has(id);
         if !(allowed(real) && allowed(effective) && allowed(saved)) {
             return Err(Errno::EPERM);
@@ -114,7 +125,11 @@ impl Ids {
     /// The same user and group for everything.
     #[must_use]
     pub const fn new(user: u32, group: u32, groups: Vec<u32>) -> Self {
-        Self { user: IdSet::all(user), group: IdSet::all(group), groups }
+        Self {
+            user: IdSet::all(user),
+            group: IdSet::all(group),
+            groups,
+        }
     }
 
     /// Whether the process may what capabilities allow on Linux: user 0 has all of them.
@@ -126,6 +141,10 @@ impl Ids {
     /// As files see it.
     #[must_use]
     pub fn for_files(&self) -> Credentials {
-        Credentials { uid: self.user.files, gid: self.group.files, groups: self.groups.clone() }
+        Credentials {
+            uid: self.user.files,
+            gid: self.group.files,
+            groups: self.groups.clone(),
+        }
     }
 }

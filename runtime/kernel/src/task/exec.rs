@@ -49,13 +49,23 @@ pub(super) struct Pending {
 /// As execve(2).
 pub(super) fn plan(process: &Process, request: Request) -> Result<Pending, Errno> {
     let credentials = process.credentials();
-    let Request { start, path, how, shown, mut arguments, environment } = request;
+    let Request {
+        start,
+        path,
+        how,
+        shown,
+        mut arguments,
+        environment,
+    } = request;
     if arguments.is_empty() {
         // As Linux since 5.18: a program never starts without a name.
         arguments.push(Vec::new());
     }
     let mut name = shown.clone();
-    let mut found: Executable = process.fs.open_for_exec(start.as_ref(), &path, how, &credentials)?;
+    let mut found: Executable =
+        process
+            .fs
+            .open_for_exec(start.as_ref(), &path, how, &credentials)?;
     let mut rounds = 0;
     while let Some(script) = read_script(&found)? {
         rounds += 1;
@@ -64,14 +74,28 @@ pub(super) fn plan(process: &Process, request: Request) -> Result<Pending, Errno
         }
         arguments = script.arguments(&name, arguments);
         name.clone_from(&script.interpreter);
-        found = process.fs.open_for_exec(None, &script.interpreter, How::empty(), &credentials)?;
+        found = process
+            .fs
+            .open_for_exec(None, &script.interpreter, How::empty(), &credentials)?;
     }
     let open = |path: &[u8]| -> Result<loader::ProgramFile, Errno> {
-        Ok(process.fs.open_for_exec(None, path, How::empty(), &credentials)?.handle)
+        Ok(process
+            .fs
+            .open_for_exec(None, path, How::empty(), &credentials)?
+            .handle)
     };
     let plan = loader::Plan::of(found.handle, &mut { open }).map_err(|fault| fault.errno())?;
-    let program = Program { path: found.path, arguments, environment };
-    let pending = Pending { plan, program, shown: name, successor: None };
+    let program = Program {
+        path: found.path,
+        arguments,
+        environment,
+    };
+    let pending = Pending {
+        plan,
+        program,
+        shown: name,
+        successor: None,
+    };
     pending.start(process, AuxiliaryValues::default()).check()?;
     Ok(pending)
 }
@@ -155,7 +179,11 @@ fn succeed(thread: &Arc<Thread>, successor: &Arc<Thread>) {
 pub(super) fn replace(thread: Arc<Thread>) -> ! {
     let process = Arc::clone(&thread.process);
     thread.calm(Thread::REPLACE);
-    let successor = process.pending.lock().as_mut().and_then(|pending| pending.successor.take());
+    let successor = process
+        .pending
+        .lock()
+        .as_mut()
+        .and_then(|pending| pending.successor.take());
     drop(thread);
     if let Some(successor) = successor {
         current::set(successor);
@@ -164,7 +192,9 @@ pub(super) fn replace(thread: Arc<Thread>) -> ! {
     // Returns only on failure. The old program is gone as far as its parent can tell, so whatever
     // the reason is, the process ends.
     let _ = platform().restart_process();
-    let Some(thread) = current::get::<Thread>() else { platform().fail_stop("a thread without an identity") };
+    let Some(thread) = current::get::<Thread>() else {
+        platform().fail_stop("a thread without an identity")
+    };
     exit::kill(&thread);
     exit::finish(thread)
 }
@@ -180,7 +210,9 @@ pub(super) fn is_pending(process: &Process) -> bool {
 /// What went wrong; the process has to end.
 pub(super) fn start(thread: &Arc<Thread>, entry: &mut Entry<'_>) -> Result<(), Errno> {
     let process = &thread.process;
-    let Some(pending) = process.pending.lock().take() else { return Ok(()) };
+    let Some(pending) = process.pending.lock().take() else {
+        return Ok(());
+    };
     let space = AddressSpace::new(Placement::random()?);
     space.set_limits(process.limits.memory(process.is_privileged()));
     process.set_space(Arc::clone(&space));

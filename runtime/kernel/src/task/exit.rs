@@ -75,7 +75,9 @@ pub(super) fn finish(thread: Arc<Thread>) -> ! {
     let process = Arc::clone(&thread.process);
     process.container.remove_thread(thread.id);
     if thread.id == process.id {
-        process.leader_code.store(thread.exit_code.load(Ordering::Relaxed), Ordering::Relaxed);
+        process
+            .leader_code
+            .store(thread.exit_code.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     if process.remove_thread(thread.id) {
         end_process(&process);

@@ -1,7 +1,10 @@
 //! The first processes of a container, and what the supervisor tells the kernel.
 
 use super::{Container, Ids, Limits, MAIN, Process, SUPERVISOR, Thread, exec};
-use crate::fs::{FileTable, FsContext, Handle, Kind, Location, Mounts, OpenFile, walk::{How, Target}};
+use crate::fs::{
+    FileTable, FsContext, Handle, Kind, Location, Mounts, OpenFile,
+    walk::{How, Target},
+};
 use crate::signal::{self, Info, Signal};
 use alloc::{format, sync::Arc, vec::Vec};
 use bannock_platform::{Errno, host::HostFd};
@@ -55,7 +58,14 @@ pub fn launch(container: &Arc<Container>, spec: LaunchSpec) -> Result<Arc<Thread
         let file = OpenFile::host(Kind::Stream, raw::O_RDWR);
         files.replace(number, Handle::new(file, Some(host), id), false, usize::MAX)?;
     }
-    let process = Process::with(id, Arc::clone(container), fs, files, spec.ids, Limits::default());
+    let process = Process::with(
+        id,
+        Arc::clone(container),
+        fs,
+        files,
+        spec.ids,
+        Limits::default(),
+    );
     process.parent.store(SUPERVISOR, Ordering::Relaxed);
     let process = Arc::new(process);
     let request = exec::Request {
@@ -85,13 +95,19 @@ pub fn launch(container: &Arc<Container>, spec: LaunchSpec) -> Result<Arc<Thread
 pub fn host_signal(container: &Container, number: i32) -> Result<(), Errno> {
     let signal = Signal::new(number)?;
     let process = container.process(MAIN).ok_or(Errno::ESRCH)?;
-    signal::send_to_process(&process, Info::from_process(signal, raw::SI_USER as i32, 0, 0))
+    signal::send_to_process(
+        &process,
+        Info::from_process(signal, raw::SI_USER as i32, 0, 0),
+    )
 }
 
-/// To be called when the host says that `host_process` has ended, before its number can be used
-/// again. Where the kernel did not end it, the container fails.
+/// To be called once when the host says that `host_process`, which was spawned for the container,
+/// has ended, and before its number can be used again. Where it did not end by itself (it may not
+/// even have started), it may have left anything behind, so the container fails.
 pub fn host_process_gone(container: &Container, host_process: i32) {
-    if container.host_ends(host_process) {
-        container.fail(format!("process {host_process} of the host was killed from outside"));
+    if !container.take_host_end(host_process) {
+        container.fail(format!(
+            "process {host_process} of the host was killed from outside"
+        ));
     }
 }

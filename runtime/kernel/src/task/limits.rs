@@ -47,7 +47,11 @@ impl Limits {
     /// # Errors
     /// `EINVAL` for a resource that Linux does not have.
     pub fn get(&self, resource: u32) -> Result<[u64; 2], Errno> {
-        self.0.lock().get(resource as usize).copied().ok_or(Errno::EINVAL)
+        self.0
+            .lock()
+            .get(resource as usize)
+            .copied()
+            .ok_or(Errno::EINVAL)
     }
 
     /// Sets the limits of `resource`.
@@ -55,7 +59,12 @@ impl Limits {
     /// # Errors
     /// `EINVAL` where soft is over hard, `EPERM` to raise a hard limit without privilege, or
     /// `RLIMIT_NOFILE` over the most there may be.
-    pub fn set(&self, resource: u32, [soft, hard]: [u64; 2], privileged: bool) -> Result<(), Errno> {
+    pub fn set(
+        &self,
+        resource: u32,
+        [soft, hard]: [u64; 2],
+        privileged: bool,
+    ) -> Result<(), Errno> {
         let mut limits = self.0.lock();
         let slot = limits.get_mut(resource as usize).ok_or(Errno::EINVAL)?;
         if soft > hard {
@@ -76,7 +85,9 @@ impl Limits {
     /// Most waiting real-time signals in one queue.
     #[must_use]
     pub fn signals(&self) -> usize {
-        usize::try_from(self.soft(raw::RLIMIT_SIGPENDING)).unwrap_or(usize::MAX).min(1 << 16)
+        usize::try_from(self.soft(raw::RLIMIT_SIGPENDING))
+            .unwrap_or(usize::MAX)
+            .min(1 << 16)
     }
 
     /// `RLIMIT_NOFILE`.
@@ -98,7 +109,11 @@ impl Limits {
             address_space: self.soft(raw::RLIMIT_AS),
             data: self.soft(raw::RLIMIT_DATA),
             // CAP_IPC_LOCK (mlock(2)).
-            locked: if privileged { UNLIMITED } else { self.soft(raw::RLIMIT_MEMLOCK) },
+            locked: if privileged {
+                UNLIMITED
+            } else {
+                self.soft(raw::RLIMIT_MEMLOCK)
+            },
         }
     }
 }

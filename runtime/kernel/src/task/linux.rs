@@ -40,8 +40,18 @@ impl Kernel for Linux {
             } else {
                 match syscall::dispatch(&thread, number, entry.registers) {
                     Ok(value) => entry.registers.rax = value,
-                    Err(Errno::RESTART) => restart = Some(Restart { number, after_handler: true }),
-                    Err(Errno::RESTART_NO_HANDLER) => restart = Some(Restart { number, after_handler: false }),
+                    Err(Errno::RESTART) => {
+                        restart = Some(Restart {
+                            number,
+                            after_handler: true,
+                        })
+                    }
+                    Err(Errno::RESTART_NO_HANDLER) => {
+                        restart = Some(Restart {
+                            number,
+                            after_handler: false,
+                        })
+                    }
                     Err(error) => entry.registers.rax = error.to_return(),
                 }
             }
@@ -60,7 +70,11 @@ impl Kernel for Linux {
 
     fn fault(&self, entry: &mut Entry<'_>, fault: Fault) {
         let thread = caller();
-        thread.signals.lock().fault = FaultContext { trap: fault.trap, error: fault.error, address: fault.address };
+        thread.signals.lock().fault = FaultContext {
+            trap: fault.trap,
+            error: fault.error,
+            address: fault.address,
+        };
         let signal = Signal::new(i32::from(fault.signal)).unwrap_or(Signal::SEGV);
         let info = if signal == Signal::SEGV && thread.process.space().is_past_end(fault.address) {
             Info::fault(Signal::BUS, AFTER_END, fault.address)
@@ -78,7 +92,6 @@ impl Kernel for Linux {
         thread.set_host_ids(ids);
         if thread.id == process.id {
             exit::forget_copied(process);
-            process.container.host_started(ids.0);
         }
         if exec::is_pending(process) {
             if exec::start(&thread, entry).is_err() {

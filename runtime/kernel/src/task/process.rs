@@ -100,10 +100,24 @@ impl Process {
     /// A process without threads, open files and memory, of user 0.
     #[must_use]
     pub fn new(id: i32, container: Arc<Container>, fs: FsContext) -> Arc<Self> {
-        Arc::new(Self::with(id, container, fs, FileTable::new(id), Ids::default(), Limits::default()))
+        Arc::new(Self::with(
+            id,
+            container,
+            fs,
+            FileTable::new(id),
+            Ids::default(),
+            Limits::default(),
+        ))
     }
 
-    pub(super) fn with(id: i32, container: Arc<Container>, fs: FsContext, files: FileTable, ids: Ids, limits: Limits) -> Self {
+    pub(super) fn with(
+        id: i32,
+        container: Arc<Container>,
+        fs: FsContext,
+        files: FileTable,
+        ids: Ids,
+        limits: Limits,
+    ) -> Self {
         Self {
             id,
             container,
@@ -139,15 +153,33 @@ impl Process {
 
     /// A child's copy, without threads and memory.
     pub(super) fn fork(&self, id: i32, files: FileTable) -> Self {
-        let child = Self::with(id, Arc::clone(&self.container), self.fs.fork(), files, self.ids.lock().clone(), self.limits.fork());
+        let child = Self::with(
+            id,
+            Arc::clone(&self.container),
+            self.fs.fork(),
+            files,
+            self.ids.lock().clone(),
+            self.limits.fork(),
+        );
         child.parent.store(self.id, Ordering::Relaxed);
-        child.group.store(self.group.load(Ordering::Relaxed), Ordering::Relaxed);
-        child.session.store(self.session.load(Ordering::Relaxed), Ordering::Relaxed);
+        child
+            .group
+            .store(self.group.load(Ordering::Relaxed), Ordering::Relaxed);
+        child
+            .session
+            .store(self.session.load(Ordering::Relaxed), Ordering::Relaxed);
         child.signals.lock().actions = self.signals.lock().actions.clone();
         *child.program.lock() = self.program.lock().clone();
-        child.dumpable.store(self.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
-        child.no_new_privileges.store(self.no_new_privileges.load(Ordering::Relaxed), Ordering::Relaxed);
-        child.nice.store(self.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+        child
+            .dumpable
+            .store(self.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
+        child.no_new_privileges.store(
+            self.no_new_privileges.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        child
+            .nice
+            .store(self.nice.load(Ordering::Relaxed), Ordering::Relaxed);
         child
     }
 

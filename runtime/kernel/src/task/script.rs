@@ -22,7 +22,9 @@ impl Script {
     /// `ENOEXEC` for a line without interpreter, or an interpreter that does not end within the
     /// bytes that are looked at.
     pub fn parse(head: &[u8]) -> Result<Option<Self>, Errno> {
-        let Some(rest) = head.strip_prefix(b"#!") else { return Ok(None) };
+        let Some(rest) = head.strip_prefix(b"#!") else {
+            return Ok(None);
+        };
         let end = rest.iter().position(|b| matches!(b, b'\n' | 0));
         let line = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
         let blank = |b: &u8| matches!(b, b' ' | b'\t');
@@ -36,7 +38,10 @@ impl Script {
         }
         let (interpreter, rest) = line.split_at(len);
         let argument = rest.trim_ascii_start();
-        Ok(Some(Self { interpreter: interpreter.to_vec(), argument: (!argument.is_empty()).then(|| argument.to_vec()) }))
+        Ok(Some(Self {
+            interpreter: interpreter.to_vec(),
+            argument: (!argument.is_empty()).then(|| argument.to_vec()),
+        }))
     }
 
     /// The arguments for the interpreter: itself, its argument, the script's path, and the script's

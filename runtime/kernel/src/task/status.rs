@@ -58,11 +58,28 @@ impl Usage {
     /// host does not say.
     #[must_use]
     pub fn of_caller(who: i32) -> Self {
-        let Ok(u) = host::process::usage(who) else { return Self::default() };
+        let Ok(u) = host::process::usage(who) else {
+            return Self::default();
+        };
         Self([
-            u.ru_utime.tv_sec, u.ru_utime.tv_usec, u.ru_stime.tv_sec, u.ru_stime.tv_usec, u.ru_maxrss, u.ru_ixrss,
-            u.ru_idrss, u.ru_isrss, u.ru_minflt, u.ru_majflt, u.ru_nswap, u.ru_inblock, u.ru_oublock, u.ru_msgsnd,
-            u.ru_msgrcv, u.ru_nsignals, u.ru_nvcsw, u.ru_nivcsw,
+            u.ru_utime.tv_sec,
+            u.ru_utime.tv_usec,
+            u.ru_stime.tv_sec,
+            u.ru_stime.tv_usec,
+            u.ru_maxrss,
+            u.ru_ixrss,
+            u.ru_idrss,
+            u.ru_isrss,
+            u.ru_minflt,
+            u.ru_majflt,
+            u.ru_nswap,
+            u.ru_inblock,
+            u.ru_oublock,
+            u.ru_msgsnd,
+            u.ru_msgrcv,
+            u.ru_nsignals,
+            u.ru_nvcsw,
+            u.ru_nivcsw,
         ])
     }
 
@@ -71,7 +88,11 @@ impl Usage {
     pub fn plus(self, other: Self) -> Self {
         let mut sum = self;
         for (index, (to, from)) in sum.0.iter_mut().zip(other.0).enumerate() {
-            *to = if index == RESIDENT { (*to).max(from) } else { to.saturating_add(from) };
+            *to = if index == RESIDENT {
+                (*to).max(from)
+            } else {
+                to.saturating_add(from)
+            };
         }
         for time in sum.0.chunks_exact_mut(2).take(TIMES / 2) {
             if let [seconds, micros] = time {
@@ -92,7 +113,10 @@ impl Usage {
     #[must_use]
     pub const fn ticks(&self) -> [i64; 2] {
         let w = &self.0;
-        [w[0].saturating_mul(100).saturating_add(w[1] / 10_000), w[2].saturating_mul(100).saturating_add(w[3] / 10_000)]
+        [
+            w[0].saturating_mul(100).saturating_add(w[1] / 10_000),
+            w[2].saturating_mul(100).saturating_add(w[3] / 10_000),
+        ]
     }
 
     /// User and system time together.
@@ -100,7 +124,9 @@ impl Usage {
     pub fn time(&self) -> Timespec {
         let micros = self.0[1] + self.0[3];
         Timespec {
-            seconds: self.0[0].saturating_add(self.0[2]).saturating_add(micros / MICROSECONDS),
+            seconds: self.0[0]
+                .saturating_add(self.0[2])
+                .saturating_add(micros / MICROSECONDS),
             nanoseconds: micros % MICROSECONDS * 1000,
         }
     }

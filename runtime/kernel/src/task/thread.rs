@@ -103,7 +103,10 @@ impl Thread {
 
     /// Records host process and thread id.
     pub fn set_host_ids(&self, (process, thread): (i32, i32)) {
-        self.host.store((process as u32 as u64) << 32 | thread as u32 as u64, Ordering::SeqCst);
+        self.host.store(
+            (process as u32 as u64) << 32 | thread as u32 as u64,
+            Ordering::SeqCst,
+        );
     }
 
     /// The end of the wait that is made again, in nanoseconds of its clock.
@@ -134,7 +137,11 @@ impl Thread {
     /// Sets the name to the first 15 bytes of `name`.
     pub fn set_name(&self, name: &[u8]) {
         let mut fresh = [0; NAME_LEN];
-        for (to, from) in fresh.iter_mut().take(NAME_LEN - 1).zip(name.iter().take_while(|b| **b != 0)) {
+        for (to, from) in fresh
+            .iter_mut()
+            .take(NAME_LEN - 1)
+            .zip(name.iter().take_while(|b| **b != 0))
+        {
             *to = *from;
         }
         *self.name.lock() = fresh;
