@@ -19,15 +19,25 @@ fn empty() -> &'static CStr {
 /// # Errors
 /// `ELOOP` when a component is a symbolic link, `EXDEV` when the path would leave the directory,
 /// and what the host says otherwise.
-pub fn open_beneath(directory: HostFd, path: &CStr, flags: u32, mode: u32) -> Result<HostFd, Errno> {
+pub fn open_beneath(
+    directory: HostFd,
+    path: &CStr,
+    flags: u32,
+    mode: u32,
+) -> Result<HostFd, Errno> {
     let path = if path.is_empty() { c"." } else { path };
     let how = raw::open_how {
         flags: u64::from(flags | raw::O_CLOEXEC),
         mode: u64::from(mode),
-        resolve: u64::from(raw::RESOLVE_BENEATH | raw::RESOLVE_NO_SYMLINKS | raw::RESOLVE_NO_MAGICLINKS),
+        resolve: u64::from(
+            raw::RESOLVE_BENEATH | raw::RESOLVE_NO_SYMLINKS | raw::RESOLVE_NO_MAGICLINKS,
+        ),
     };
     // CLOEXEC is cleared again: what survives an exec is the kernel's decision.
-    let how = raw::open_how { flags: how.flags & !u64::from(raw::O_CLOEXEC), ..how };
+    let how = raw::open_how {
+        flags: how.flags & !u64::from(raw::O_CLOEXEC),
+        ..how
+    };
     let args = [
         directory.arg(),
         path.as_ptr() as usize,
@@ -36,8 +46,16 @@ pub fn open_beneath(directory: HostFd, path: &CStr, flags: u32, mode: u32) -> Re
         0,
         0,
     ];
-    // SAFETY: path and structure outlive the call, which only reads them.
-    HostFd::from_return(unsafe { blocking(raw::__NR_openat2, args) }?)
+    // Only an existing FIFO makes an opener wait; nothing else may end with `EINTR`.
+    let never_waits = raw::O_PATH | raw::O_DIRECTORY | raw::O_NONBLOCK | raw::O_EXCL;
+    let opened = if flags & never_waits == 0 {
+        // SAFETY: path and structure outlive the call, which only reads them.
+        unsafe { blocking(raw::__NR_openat2, args) }
+    } else {
+        // SAFETY: as above.
+        unsafe { call(raw::__NR_openat2, args) }
+    };
+    HostFd::from_return(opened?)
 }
 
 /// Opens an absolute host path that the runtime itself chose (mount sources, manifests).
@@ -45,7 +63,14 @@ pub fn open_beneath(directory: HostFd, path: &CStr, flags: u32, mode: u32) -> Re
 /// # Errors
 /// What the host said.
 pub fn open_absolute(path: &CStr, flags: u32) -> Result<HostFd, Errno> {
-    let args = [raw::AT_FDCWD as isize as usize, path.as_ptr() as usize, flags as usize, 0, 0, 0];
+    let args = [
+        raw::AT_FDCWD as isize as usize,
+        path.as_ptr() as usize,
+        flags as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the path outlives the call.
     HostFd::from_return(unsafe { call(raw::__NR_openat, args) }?)
 }
@@ -62,7 +87,12 @@ pub fn close_others(first: i32, keep: &[i32]) {
     let mut from = first;
     let close = |from: i32, to: u32| {
         // SAFETY: no pointers; nothing of ours is in the range.
-        let _ = unsafe { call(raw::__NR_close_range, [from as usize, to as usize, 0, 0, 0, 0]) };
+        let _ = unsafe {
+            call(
+                raw::__NR_close_range,
+                [from as usize, to as usize, 0, 0, 0, 0],
+            )
+        };
     };
     for fd in keep.iter().copied().filter(|fd| *fd >= first) {
         if from < fd {
@@ -90,7 +120,10 @@ pub fn duplicate(fd: HostFd, least: i32) -> Result<HostFd, Errno> {
 pub fn read(fd: HostFd, into: Into<'_>) -> Result<usize, Errno> {
     let (address, len) = into.parts();
     // SAFETY: the buffer is ours or the program's and as long as said.
-    counted(unsafe { blocking(raw::__NR_read, [fd.arg(), address, len, 0, 0, 0]) }, len)
+    counted(
+        unsafe { blocking(raw::__NR_read, [fd.arg(), address, len, 0, 0, 0]) },
+        len,
+    )
 }
 
 /// Writes at the file's position.
@@ -100,7 +133,10 @@ pub fn read(fd: HostFd, into: Into<'_>) -> Result<usize, Errno> {
 pub fn write(fd: HostFd, from: From<'_>) -> Result<usize, Errno> {
     let (address, len) = from.parts();
     // SAFETY: the buffer is readable and as long as said.
-    counted(unsafe { blocking(raw::__NR_write, [fd.arg(), address, len, 0, 0, 0]) }, len)
+    counted(
+        unsafe { blocking(raw::__NR_write, [fd.arg(), address, len, 0, 0, 0]) },
+        len,
+    )
 }
 
 /// Reads at `offset`.
@@ -141,12 +177,16 @@ impl UserVector {
     /// `EINVAL` for too many entries or a total over `isize::MAX`, `EFAULT` for ranges that are not
     /// the program's.
     pub fn read(address: usize, count: usize) -> Result<Self, Errno> {
-        let entries: alloc::vec::Vec<raw::iovec> = crate::user::get_many(address, count, Self::MAX)?;
+        let entries: alloc::vec::Vec<raw::iovec> =
+            crate::user::get_many(address, count, Self::MAX)?;
         let mut total = 0usize;
         for entry in &entries {
             let len = entry.iov_len as usize;
             UserSlice::new(entry.iov_base as usize, len)?;
-            total = total.checked_add(len).filter(|t| isize::try_from(*t).is_ok()).ok_or(Errno::EINVAL)?;
+            total = total
+                .checked_add(len)
+                .filter(|t| isize::try_from(*t).is_ok())
+                .ok_or(Errno::EINVAL)?;
         }
         Ok(Self { entries, total })
     }
@@ -159,7 +199,9 @@ impl UserVector {
 
     /// The ranges in order.
     pub fn slices(&self) -> impl Iterator<Item = UserSlice> + '_ {
-        self.entries.iter().filter_map(|e| UserSlice::new(e.iov_base as usize, e.iov_len as usize).ok())
+        self.entries
+            .iter()
+            .filter_map(|e| UserSlice::new(e.iov_base as usize, e.iov_len as usize).ok())
     }
 
     pub(crate) fn address(&self) -> usize {
@@ -175,8 +217,20 @@ impl UserVector {
 ///
 /// # Errors
 /// What the host said.
-pub fn read_vectored(fd: HostFd, into: &UserVector, offset: i64, flags: u32) -> Result<usize, Errno> {
-    let args = [fd.arg(), into.address(), into.count(), offset as usize, 0, flags as usize];
+pub fn read_vectored(
+    fd: HostFd,
+    into: &UserVector,
+    offset: i64,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let args = [
+        fd.arg(),
+        into.address(),
+        into.count(),
+        offset as usize,
+        0,
+        flags as usize,
+    ];
     // SAFETY: the list is the kernel's copy, its ranges are the program's.
     counted(unsafe { blocking(raw::__NR_preadv2, args) }, into.total)
 }
@@ -185,8 +239,20 @@ pub fn read_vectored(fd: HostFd, into: &UserVector, offset: i64, flags: u32) -> 
 ///
 /// # Errors
 /// What the host said.
-pub fn write_vectored(fd: HostFd, from: &UserVector, offset: i64, flags: u32) -> Result<usize, Errno> {
-    let args = [fd.arg(), from.address(), from.count(), offset as usize, 0, flags as usize];
+pub fn write_vectored(
+    fd: HostFd,
+    from: &UserVector,
+    offset: i64,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let args = [
+        fd.arg(),
+        from.address(),
+        from.count(),
+        offset as usize,
+        0,
+        flags as usize,
+    ];
     // SAFETY: the list is the kernel's copy, its ranges are the program's.
     counted(unsafe { blocking(raw::__NR_pwritev2, args) }, from.total)
 }
@@ -256,7 +322,14 @@ pub fn directory_entries(fd: HostFd, into: &mut [u8]) -> Result<usize, Errno> {
 /// # Errors
 /// What the host said.
 pub fn read_link(directory: HostFd, name: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
-    let args = [directory.arg(), name.as_ptr() as usize, into.as_mut_ptr() as usize, into.len(), 0, 0];
+    let args = [
+        directory.arg(),
+        name.as_ptr() as usize,
+        into.as_mut_ptr() as usize,
+        into.len(),
+        0,
+        0,
+    ];
     // SAFETY: name and buffer outlive the call.
     counted(unsafe { call(raw::__NR_readlinkat, args) }, into.len())
 }
@@ -266,7 +339,11 @@ pub fn read_link(directory: HostFd, name: &CStr, into: &mut [u8]) -> Result<usiz
 /// # Errors
 /// What the host said.
 pub fn sync(fd: HostFd, data_only: bool) -> Result<(), Errno> {
-    let number = if data_only { raw::__NR_fdatasync } else { raw::__NR_fsync };
+    let number = if data_only {
+        raw::__NR_fdatasync
+    } else {
+        raw::__NR_fsync
+    };
     // SAFETY: no pointers.
     unsafe { call(number, [fd.arg(), 0, 0, 0, 0, 0]) }.map(drop)
 }
@@ -277,7 +354,20 @@ pub fn sync(fd: HostFd, data_only: bool) -> Result<(), Errno> {
 /// What the host said.
 pub fn sync_range(fd: HostFd, offset: i64, len: i64, flags: u32) -> Result<(), Errno> {
     // SAFETY: no pointers.
-    unsafe { call(raw::__NR_sync_file_range, [fd.arg(), offset as usize, len as usize, flags as usize, 0, 0]) }.map(drop)
+    unsafe {
+        call(
+            raw::__NR_sync_file_range,
+            [
+                fd.arg(),
+                offset as usize,
+                len as usize,
+                flags as usize,
+                0,
+                0,
+            ],
+        )
+    }
+    .map(drop)
 }
 
 /// ftruncate(2).
@@ -305,7 +395,20 @@ pub fn allocate(fd: HostFd, mode: u32, offset: i64, len: i64) -> Result<(), Errn
 /// What the host said.
 pub fn advise(fd: HostFd, offset: i64, len: i64, advice: u32) -> Result<(), Errno> {
     // SAFETY: no pointers.
-    unsafe { call(raw::__NR_fadvise64, [fd.arg(), offset as usize, len as usize, advice as usize, 0, 0]) }.map(drop)
+    unsafe {
+        call(
+            raw::__NR_fadvise64,
+            [
+                fd.arg(),
+                offset as usize,
+                len as usize,
+                advice as usize,
+                0,
+                0,
+            ],
+        )
+    }
+    .map(drop)
 }
 
 /// flock(2).
@@ -323,7 +426,14 @@ pub fn lock(fd: HostFd, operation: u32) -> Result<(), Errno> {
 /// What the host said.
 pub fn record_lock(fd: HostFd, command: u32, lock: raw::flock) -> Result<raw::flock, Errno> {
     let mut lock = lock;
-    let args = [fd.arg(), command as usize, core::ptr::from_mut(&mut lock) as usize, 0, 0, 0];
+    let args = [
+        fd.arg(),
+        command as usize,
+        core::ptr::from_mut(&mut lock) as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the structure is ours.
     unsafe { blocking(raw::__NR_fcntl, args) }.map(|_| lock)
 }
@@ -334,7 +444,12 @@ pub fn record_lock(fd: HostFd, command: u32, lock: raw::flock) -> Result<raw::fl
 /// What the host said.
 pub fn control(fd: HostFd, command: u32, argument: usize) -> Result<usize, Errno> {
     // SAFETY: the commands that the kernel passes here take integers.
-    unsafe { call(raw::__NR_fcntl, [fd.arg(), command as usize, argument, 0, 0, 0]) }
+    unsafe {
+        call(
+            raw::__NR_fcntl,
+            [fd.arg(), command as usize, argument, 0, 0, 0],
+        )
+    }
 }
 
 /// mkdirat(2).
@@ -342,7 +457,14 @@ pub fn control(fd: HostFd, command: u32, argument: usize) -> Result<usize, Errno
 /// # Errors
 /// What the host said.
 pub fn make_directory(directory: HostFd, name: &CStr, mode: u32) -> Result<(), Errno> {
-    let args = [directory.arg(), name.as_ptr() as usize, mode as usize, 0, 0, 0];
+    let args = [
+        directory.arg(),
+        name.as_ptr() as usize,
+        mode as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the name outlives the call.
     unsafe { call(raw::__NR_mkdirat, args) }.map(drop)
 }
@@ -352,7 +474,14 @@ pub fn make_directory(directory: HostFd, name: &CStr, mode: u32) -> Result<(), E
 /// # Errors
 /// What the host said.
 pub fn make_node(directory: HostFd, name: &CStr, mode: u32) -> Result<(), Errno> {
-    let args = [directory.arg(), name.as_ptr() as usize, mode as usize, 0, 0, 0];
+    let args = [
+        directory.arg(),
+        name.as_ptr() as usize,
+        mode as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the name outlives the call.
     unsafe { call(raw::__NR_mknodat, args) }.map(drop)
 }
@@ -362,7 +491,14 @@ pub fn make_node(directory: HostFd, name: &CStr, mode: u32) -> Result<(), Errno>
 /// # Errors
 /// What the host said.
 pub fn unlink(directory: HostFd, name: &CStr, flags: u32) -> Result<(), Errno> {
-    let args = [directory.arg(), name.as_ptr() as usize, flags as usize, 0, 0, 0];
+    let args = [
+        directory.arg(),
+        name.as_ptr() as usize,
+        flags as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the name outlives the call.
     unsafe { call(raw::__NR_unlinkat, args) }.map(drop)
 }
@@ -371,8 +507,21 @@ pub fn unlink(directory: HostFd, name: &CStr, flags: u32) -> Result<(), Errno> {
 ///
 /// # Errors
 /// What the host said.
-pub fn rename(from: HostFd, name: &CStr, to: HostFd, new_name: &CStr, flags: u32) -> Result<(), Errno> {
-    let args = [from.arg(), name.as_ptr() as usize, to.arg(), new_name.as_ptr() as usize, flags as usize, 0];
+pub fn rename(
+    from: HostFd,
+    name: &CStr,
+    to: HostFd,
+    new_name: &CStr,
+    flags: u32,
+) -> Result<(), Errno> {
+    let args = [
+        from.arg(),
+        name.as_ptr() as usize,
+        to.arg(),
+        new_name.as_ptr() as usize,
+        flags as usize,
+        0,
+    ];
     // SAFETY: the names outlive the call.
     unsafe { call(raw::__NR_renameat2, args) }.map(drop)
 }
@@ -382,7 +531,14 @@ pub fn rename(from: HostFd, name: &CStr, to: HostFd, new_name: &CStr, flags: u32
 /// # Errors
 /// What the host said.
 pub fn link(from: HostFd, name: &CStr, to: HostFd, new_name: &CStr) -> Result<(), Errno> {
-    let args = [from.arg(), name.as_ptr() as usize, to.arg(), new_name.as_ptr() as usize, 0, 0];
+    let args = [
+        from.arg(),
+        name.as_ptr() as usize,
+        to.arg(),
+        new_name.as_ptr() as usize,
+        0,
+        0,
+    ];
     // SAFETY: the names outlive the call.
     unsafe { call(raw::__NR_linkat, args) }.map(drop)
 }
@@ -392,7 +548,14 @@ pub fn link(from: HostFd, name: &CStr, to: HostFd, new_name: &CStr) -> Result<()
 /// # Errors
 /// What the host said.
 pub fn symlink(target: &CStr, directory: HostFd, name: &CStr) -> Result<(), Errno> {
-    let args = [target.as_ptr() as usize, directory.arg(), name.as_ptr() as usize, 0, 0, 0];
+    let args = [
+        target.as_ptr() as usize,
+        directory.arg(),
+        name.as_ptr() as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the strings outlive the call.
     unsafe { call(raw::__NR_symlinkat, args) }.map(drop)
 }
@@ -416,6 +579,28 @@ pub fn set_times(fd: HostFd, times: &[super::time::Timespec; 2]) -> Result<(), E
     unsafe { call(raw::__NR_utimensat, args) }.map(drop)
 }
 
+/// utimensat(2) on the entry `name` of `directory`, not following a symbolic link.
+///
+/// # Errors
+/// What the host said.
+pub fn set_times_at(
+    directory: HostFd,
+    name: &CStr,
+    times: &[super::time::Timespec; 2],
+) -> Result<(), Errno> {
+    let flags = raw::AT_SYMLINK_NOFOLLOW as usize;
+    let args = [
+        directory.arg(),
+        name.as_ptr() as usize,
+        times.as_ptr() as usize,
+        flags,
+        0,
+        0,
+    ];
+    // SAFETY: name and times outlive the call.
+    unsafe { call(raw::__NR_utimensat, args) }.map(drop)
+}
+
 /// fstatfs(2).
 ///
 /// # Errors
@@ -423,7 +608,12 @@ pub fn set_times(fd: HostFd, times: &[super::time::Timespec; 2]) -> Result<(), E
 pub fn file_system_status(fd: HostFd) -> Result<raw::statfs, Errno> {
     let mut value = MaybeUninit::<raw::statfs>::zeroed();
     // SAFETY: the structure is ours and large enough.
-    unsafe { call(raw::__NR_fstatfs, [fd.arg(), value.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    unsafe {
+        call(
+            raw::__NR_fstatfs,
+            [fd.arg(), value.as_mut_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
     // SAFETY: it was zeroed, and integers may hold anything.
     Ok(unsafe { value.assume_init() })
 }
@@ -435,7 +625,12 @@ pub fn file_system_status(fd: HostFd) -> Result<raw::statfs, Errno> {
 pub fn pipe(flags: u32) -> Result<(HostFd, HostFd), Errno> {
     let mut ends = [-1i32; 2];
     // SAFETY: the array is ours.
-    unsafe { call(raw::__NR_pipe2, [ends.as_mut_ptr() as usize, flags as usize, 0, 0, 0, 0]) }?;
+    unsafe {
+        call(
+            raw::__NR_pipe2,
+            [ends.as_mut_ptr() as usize, flags as usize, 0, 0, 0, 0],
+        )
+    }?;
     let [reader, writer] = ends;
     if reader < 0 || writer < 0 {
         return Err(Errno::EIO);
@@ -448,9 +643,22 @@ pub fn pipe(flags: u32) -> Result<(HostFd, HostFd), Errno> {
 ///
 /// # Errors
 /// What the host said.
-pub fn copy_range(from: HostFd, from_offset: Option<&mut i64>, to: HostFd, to_offset: Option<&mut i64>, len: usize) -> Result<usize, Errno> {
+pub fn copy_range(
+    from: HostFd,
+    from_offset: Option<&mut i64>,
+    to: HostFd,
+    to_offset: Option<&mut i64>,
+    len: usize,
+) -> Result<usize, Errno> {
     let pointer = |p: Option<&mut i64>| p.map_or(0, |r| core::ptr::from_mut(r) as usize);
-    let args = [from.arg(), pointer(from_offset), to.arg(), pointer(to_offset), len, 0];
+    let args = [
+        from.arg(),
+        pointer(from_offset),
+        to.arg(),
+        pointer(to_offset),
+        len,
+        0,
+    ];
     // SAFETY: the offsets outlive the call.
     counted(unsafe { blocking(raw::__NR_copy_file_range, args) }, len)
 }
@@ -459,10 +667,23 @@ pub fn copy_range(from: HostFd, from_offset: Option<&mut i64>, to: HostFd, to_of
 ///
 /// # Errors
 /// What the host said.
-pub fn send_file(to: HostFd, from: HostFd, offset: Option<&mut i64>, len: usize) -> Result<usize, Errno> {
+pub fn send_file(
+    to: HostFd,
+    from: HostFd,
+    offset: Option<&mut i64>,
+    len: usize,
+) -> Result<usize, Errno> {
     let pointer = offset.map_or(0, |r| core::ptr::from_mut(r) as usize);
     // SAFETY: the offset outlives the call.
-    counted(unsafe { blocking(raw::__NR_sendfile, [to.arg(), from.arg(), pointer, len, 0, 0]) }, len)
+    counted(
+        unsafe {
+            blocking(
+                raw::__NR_sendfile,
+                [to.arg(), from.arg(), pointer, len, 0, 0],
+            )
+        },
+        len,
+    )
 }
 
 /// ioctl(2) whose argument is an integer or an address that the caller checked to be the
@@ -476,7 +697,12 @@ pub fn ioctl(fd: HostFd, request: u32, argument: IoctlArgument<'_>) -> Result<us
         IoctlArgument::Bytes(b) => b.as_mut_ptr() as usize,
     };
     // SAFETY: a buffer is ours and of the size that the request (checked by the caller) implies.
-    unsafe { blocking(raw::__NR_ioctl, [fd.arg(), request as usize, value, 0, 0, 0]) }
+    unsafe {
+        blocking(
+            raw::__NR_ioctl,
+            [fd.arg(), request as usize, value, 0, 0, 0],
+        )
+    }
 }
 
 /// Argument of [`ioctl`].

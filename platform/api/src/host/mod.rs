@@ -12,6 +12,7 @@ pub mod file;
 pub mod net;
 pub mod poll;
 pub mod process;
+pub mod regular;
 pub mod time;
 
 pub use allowed::ALLOWED;

@@ -5,7 +5,7 @@
 
 use super::super::Handle;
 use super::super::attributes::{Attributes, Changes, device_number};
-use super::super::ops::{FileOps, Kind, Mapped, host_offset, host_read, host_write};
+use super::super::ops::{FileOps, Kind, Mapped, host_offset};
 use bannock_platform::host::{self, file::UserVector};
 use bannock_platform::{Errno, memory::Backing};
 use core::any::Any;
@@ -32,13 +32,19 @@ impl HostRegular {
     }
 }
 
+/// A place in the file as the host takes it.
+fn place(at: Option<u64>) -> Result<Option<i64>, Errno> {
+    at.map(|at| i64::try_from(at).map_err(|_| Errno::EINVAL))
+        .transpose()
+}
+
 impl FileOps for HostRegular {
     fn kind(&self) -> Kind {
         Kind::Regular
     }
 
     fn read(&self, handle: &Handle, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
-        host_read(handle.host()?, into, at)
+        host::regular::read(handle.host()?, into, place(at)?)
     }
 
     fn write(
@@ -47,7 +53,7 @@ impl FileOps for HostRegular {
         from: host::From<'_>,
         at: Option<u64>,
     ) -> Result<usize, Errno> {
-        host_write(handle.host()?, from, at)
+        host::regular::write(handle.host()?, from, place(at)?)
     }
 
     fn read_vectored(
@@ -57,7 +63,7 @@ impl FileOps for HostRegular {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
-        host::file::read_vectored(handle.host()?, into, host_offset(at)?, flags)
+        host::regular::read_vectored(handle.host()?, into, host_offset(at)?, flags)
     }
 
     fn write_vectored(
@@ -67,7 +73,7 @@ impl FileOps for HostRegular {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
-        host::file::write_vectored(handle.host()?, from, host_offset(at)?, flags)
+        host::regular::write_vectored(handle.host()?, from, host_offset(at)?, flags)
     }
 
     fn seek(&self, handle: &Handle, offset: i64, whence: u32) -> Result<u64, Errno> {
@@ -76,11 +82,11 @@ impl FileOps for HostRegular {
 
     fn attributes(&self, handle: &Handle) -> Result<Attributes, Errno> {
         let status = host::file::status(handle.host()?, raw::STATX_BASIC_STATS | raw::STATX_BTIME)?;
-        super::convert(&status, self.owner, None)
+        super::status::convert(&status, self.owner, None)
     }
 
     fn change(&self, handle: &Handle, changes: &Changes) -> Result<(), Errno> {
-        super::apply(handle.host()?, self.owner, changes)
+        super::status::apply(handle.host()?, self.owner, changes)
     }
 
     fn allocate(&self, handle: &Handle, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {

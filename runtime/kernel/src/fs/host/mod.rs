@@ -5,26 +5,27 @@
 //! while names change during a walk.
 
 mod file;
+mod nodes;
+mod records;
+mod status;
 
-use super::attributes::{Attributes, Changes, FileType, NOBODY, NewTime, device_number};
+use super::attributes::{Attributes, Changes, FileType};
 use super::filesystem::{
     DirectoryEntry, FileSystem, NewFile, NewKind, NodeId, Opened, RenameMode, Usage,
 };
-use alloc::{boxed::Box, collections::BTreeMap, ffi::CString, vec::Vec};
-use bannock_platform::host::{self, HostFd, time::Timespec};
+use alloc::{boxed::Box, ffi::CString, vec::Vec};
+use bannock_platform::host::{self, HostFd};
 use bannock_platform::{Errno, sync::Mutex};
 use linux_raw_sys::general as raw;
+use nodes::{Nodes, ROOT};
+use status::{apply, check_owners, convert, host_times};
 
 pub(super) use file::HostRegular;
-
-const ROOT: NodeId = 1;
+pub use records::parse_entries;
+pub(super) use status::attributes_of;
 
 /// Most names of one directory: a host that never ends a listing must not use up memory.
 const MAX_ENTRIES: usize = 4 << 20;
-
-/// `UTIME_NOW` and `UTIME_OMIT` as nanoseconds (utimensat(2)).
-const UTIME_NOW: i64 = raw::UTIME_NOW as i64;
-const UTIME_OMIT: i64 = raw::UTIME_OMIT as i64;
 
 /// A host directory.
 pub struct HostFs {
@@ -36,69 +37,15 @@ pub struct HostFs {
     nodes: Mutex<Nodes>,
 }
 
-struct Nodes {
-    by_id: BTreeMap<NodeId, Entry>,
-    by_path: BTreeMap<Box<[u8]>, NodeId>,
-    next: NodeId,
-}
-
-struct Entry {
-    path: Box<[u8]>,
-    lookups: u64,
-}
-
-impl Nodes {
-    fn retain_path(&mut self, path: &[u8]) -> NodeId {
-        if path.is_empty() {
-            return ROOT;
-        }
-        if let Some(id) = self.by_path.get(path)
-            && let Some(entry) = self.by_id.get_mut(id)
-        {
-            entry.lookups += 1;
-            return *id;
-        }
-        let id = self.next;
-        self.next += 1;
-        self.by_path.insert(path.into(), id);
-        self.by_id.insert(
-            id,
-            Entry {
-                path: path.into(),
-                lookups: 1,
-            },
-        );
-        id
+/// The directory and the last name of a path below the root.
+fn split_name(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(i) => (
+            path.get(..i).unwrap_or_default(),
+            path.get(i + 1..).unwrap_or_default(),
+        ),
+        None => (b"", path),
     }
-
-    /// Nodes at and below `from` go to `to`, as their files just did.
-    fn moved(&mut self, from: &[u8], to: &[u8]) {
-        let below: Vec<(Box<[u8]>, NodeId)> = self
-            .by_path
-            .iter()
-            .filter(|(p, _)| is_at_or_below(p, from))
-            .map(|(p, id)| (p.clone(), *id))
-            .collect();
-        for (path, id) in below {
-            self.by_path.remove(&path);
-            let rest = path.get(from.len()..).unwrap_or_default();
-            let fresh: Box<[u8]> = [to, rest].concat().into();
-            if let Some(entry) = self.by_id.get_mut(&id) {
-                entry.path = fresh.clone();
-            }
-            self.by_path.insert(fresh, id);
-        }
-    }
-
-    /// Nodes at and below `path` lost their name.
-    fn removed(&mut self, path: &[u8]) {
-        self.by_path.retain(|p, _| !is_at_or_below(p, path));
-    }
-}
-
-fn is_at_or_below(path: &[u8], base: &[u8]) -> bool {
-    path.strip_prefix(base)
-        .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, Errno> {
@@ -112,41 +59,6 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         host::file::close(self.0);
     }
-}
-
-/// Attributes of an open host file, checked and with the container's ids. `device` overrides the
-/// host's device number.
-pub(super) fn attributes_of(fd: HostFd, device: Option<u64>) -> Result<Attributes, Errno> {
-    let status = host::file::status(fd, raw::STATX_BASIC_STATS | raw::STATX_BTIME)?;
-    convert(&status, host::process::user_and_group(), device)
-}
-
-fn convert(
-    status: &host::file::Statx,
-    owner: (u32, u32),
-    device: Option<u64>,
-) -> Result<Attributes, Errno> {
-    let time = |t: &raw::statx_timestamp| Timespec {
-        seconds: t.tv_sec,
-        nanoseconds: i64::from(t.tv_nsec).min(999_999_999),
-    };
-    Ok(Attributes {
-        device: device.unwrap_or_else(|| device_number(status.stx_dev_major, status.stx_dev_minor)),
-        inode: status.stx_ino,
-        kind: FileType::from_mode(u32::from(status.stx_mode))?,
-        mode: u32::from(status.stx_mode) & 0o7777,
-        links: status.stx_nlink,
-        uid: if status.stx_uid == owner.0 { 0 } else { NOBODY },
-        gid: if status.stx_gid == owner.1 { 0 } else { NOBODY },
-        special: device_number(status.stx_rdev_major, status.stx_rdev_minor),
-        size: status.stx_size.min(i64::MAX as u64),
-        block_size: status.stx_blksize,
-        blocks: status.stx_blocks,
-        accessed: time(&status.stx_atime),
-        modified: time(&status.stx_mtime),
-        changed: time(&status.stx_ctime),
-        born: time(&status.stx_btime),
-    })
 }
 
 impl HostFs {
@@ -164,11 +76,7 @@ impl HostFs {
             source: source.into(),
             owner: host::process::user_and_group(),
             device: attributes.device,
-            nodes: Mutex::new(Nodes {
-                by_id: BTreeMap::new(),
-                by_path: BTreeMap::new(),
-                next: ROOT + 1,
-            }),
+            nodes: Mutex::new(Nodes::new()),
         })
     }
 
@@ -185,15 +93,7 @@ impl HostFs {
     }
 
     fn path_of(&self, node: NodeId) -> Result<Box<[u8]>, Errno> {
-        if node == ROOT {
-            return Ok(Box::default());
-        }
-        self.nodes
-            .lock()
-            .by_id
-            .get(&node)
-            .map(|e| e.path.clone())
-            .ok_or(Errno::ESTALE)
+        self.nodes.lock().path(node)
     }
 
     fn below(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -229,6 +129,40 @@ impl HostFs {
         let place = self.place(path)?;
         let attributes = self.attributes_at(place.0)?;
         Ok((self.nodes.lock().retain_path(path), attributes))
+    }
+
+    /// Changes what cannot be opened for it: links, sockets and devices.
+    fn change_by_name(
+        &self,
+        path: &[u8],
+        attributes: &Attributes,
+        changes: &Changes,
+    ) -> Result<(), Errno> {
+        check_owners(attributes, changes)?;
+        if changes.mode.is_some() {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let Some(times) = host_times(changes) else {
+            return Ok(());
+        };
+        let (base, name) = split_name(path);
+        let directory = self
+            .open_host(base, raw::O_PATH | raw::O_DIRECTORY, 0)
+            .map(Temporary)?;
+        host::file::set_times_at(directory.0, &c_string(name)?, &times)
+    }
+
+    /// Opens a file that is meant to be regular, without waiting should it have become a FIFO.
+    fn open_regular(&self, path: &[u8], flags: u32) -> Result<HostFd, Errno> {
+        let fd = self.open_host(path, flags | raw::O_NONBLOCK, 0)?;
+        if flags & raw::O_NONBLOCK == 0 {
+            let settable = (flags & super::SETTABLE_FLAGS) as usize;
+            if let Err(e) = host::file::control(fd, raw::F_SETFL, settable) {
+                host::file::close(fd);
+                return Err(e);
+            }
+        }
+        Ok(fd)
     }
 
     fn attributes_at(&self, fd: HostFd) -> Result<Attributes, Errno> {
@@ -297,26 +231,15 @@ impl FileSystem for HostFs {
         flags: u32,
     ) -> Result<Option<(NodeId, Attributes, Opened)>, Errno> {
         let path = self.below(directory, path)?;
-        let fd = match self.open_host(&path, flags | raw::O_NONBLOCK, 0) {
+        let fd = match self.open_regular(&path, flags) {
             Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(None),
             other => other?,
         };
-        let attributes = self.attributes_at(fd);
-        match attributes {
+        match self.attributes_at(fd) {
             Ok(attributes) if attributes.kind == FileType::Regular => {
-                if flags & raw::O_NONBLOCK == 0 {
-                    let _ = host::file::control(
-                        fd,
-                        raw::F_SETFL,
-                        (flags & super::SETTABLE_FLAGS) as usize,
-                    );
-                }
                 let opened = self.opened(fd, &attributes)?;
-                Ok(Some((
-                    self.nodes.lock().retain_path(&path),
-                    attributes,
-                    opened,
-                )))
+                let id = self.nodes.lock().retain_path(&path);
+                Ok(Some((id, attributes, opened)))
             }
             other => {
                 host::file::close(fd);
@@ -326,23 +249,11 @@ impl FileSystem for HostFs {
     }
 
     fn retain(&self, node: NodeId) {
-        if let Some(entry) = self.nodes.lock().by_id.get_mut(&node) {
-            entry.lookups += 1;
-        }
+        self.nodes.lock().retain(node);
     }
 
     fn forget(&self, node: NodeId) {
-        let mut nodes = self.nodes.lock();
-        let Some(entry) = nodes.by_id.get_mut(&node) else {
-            return;
-        };
-        entry.lookups = entry.lookups.saturating_sub(1);
-        if entry.lookups == 0
-            && let Some(entry) = nodes.by_id.remove(&node)
-            && nodes.by_path.get(&entry.path) == Some(&node)
-        {
-            nodes.by_path.remove(&entry.path);
-        }
+        self.nodes.lock().forget(node);
     }
 
     fn parent(&self, node: NodeId) -> Result<NodeId, Errno> {
@@ -365,22 +276,16 @@ impl FileSystem for HostFs {
 
     fn change(&self, node: NodeId, changes: &Changes) -> Result<(), Errno> {
         let path = self.path_of(node)?;
-        let kind = self.attributes(node)?.kind;
-        let access = match (changes.size, kind) {
+        let attributes = self.attributes(node)?;
+        let access = match (changes.size, attributes.kind) {
             (Some(_), FileType::Regular) => raw::O_WRONLY,
             (Some(_), FileType::Directory) => return Err(Errno::EISDIR),
             (Some(_), _) => return Err(Errno::EINVAL),
             (None, FileType::Regular | FileType::Directory | FileType::Fifo) => raw::O_RDONLY,
-            // Devices, sockets and links cannot be opened for a change of their attributes.
-            (None, _) => {
-                return if changes.mode.is_some() {
-                    Err(Errno::EOPNOTSUPP)
-                } else {
-                    Ok(())
-                };
-            }
+            (None, _) => return self.change_by_name(&path, &attributes, changes),
         };
-        let fd = Temporary(self.open_host(&path, access | raw::O_NONBLOCK | raw::O_NOFOLLOW, 0)?);
+        let flags = access | raw::O_NONBLOCK | raw::O_NOFOLLOW;
+        let fd = Temporary(self.open_host(&path, flags, 0)?);
         apply(fd.0, self.owner, changes)
     }
 
@@ -414,11 +319,11 @@ impl FileSystem for HostFs {
 
     fn open(&self, node: NodeId, flags: u32) -> Result<Opened, Errno> {
         let path = self.path_of(node)?;
-        let kind = self.attributes(node)?.kind;
-        if !matches!(kind, FileType::Regular | FileType::Fifo) {
-            return Err(Errno::ENXIO);
-        }
-        let fd = self.open_host(&path, flags | raw::O_NOFOLLOW, 0)?;
+        let fd = match self.attributes(node)?.kind {
+            FileType::Regular => self.open_regular(&path, flags | raw::O_NOFOLLOW)?,
+            FileType::Fifo => self.open_host(&path, flags | raw::O_NOFOLLOW, 0)?,
+            _ => return Err(Errno::ENXIO),
+        };
         let attributes = match self.attributes_at(fd) {
             Ok(attributes) => attributes,
             Err(e) => {
@@ -458,16 +363,7 @@ impl FileSystem for HostFs {
             ops: Box::new(HostRegular::new(self.owner)),
             host: Some(fd),
         };
-        let mut nodes = self.nodes.lock();
-        let id = nodes.next;
-        nodes.next += 1;
-        nodes.by_id.insert(
-            id,
-            Entry {
-                path: b"\0unnamed".as_slice().into(),
-                lookups: 1,
-            },
-        );
+        let id = self.nodes.lock().unnamed();
         Ok((id, opened))
     }
 
@@ -536,13 +432,7 @@ impl FileSystem for HostFs {
 
     fn link(&self, node: NodeId, directory: NodeId, name: &[u8]) -> Result<(), Errno> {
         let path = self.path_of(node)?;
-        let (base, old_name) = match path.iter().rposition(|b| *b == b'/') {
-            Some(i) => (
-                path.get(..i).unwrap_or_default(),
-                path.get(i + 1..).unwrap_or_default(),
-            ),
-            None => (&b""[..], &path[..]),
-        };
+        let (base, old_name) = split_name(&path);
         let from = Temporary(self.open_host(base, raw::O_PATH | raw::O_DIRECTORY, 0)?);
         let to = self.directory(directory)?;
         host::file::link(from.0, &c_string(old_name)?, to.0, &c_string(name)?)
@@ -573,73 +463,4 @@ impl FileSystem for HostFs {
             .ok()
             .map(|path| (self.root, path.into_vec()))
     }
-}
-
-/// Applies `changes` to an open host file. Changes of owners succeed where they change nothing.
-pub(super) fn apply(fd: HostFd, owner: (u32, u32), changes: &Changes) -> Result<(), Errno> {
-    if changes.uid.is_some() || changes.gid.is_some() {
-        let status = host::file::status(fd, raw::STATX_BASIC_STATS)?;
-        let now = convert(&status, owner, None)?;
-        if changes.uid.is_some_and(|u| u != now.uid) || changes.gid.is_some_and(|g| g != now.gid) {
-            return Err(Errno::EPERM);
-        }
-    }
-    if let Some(mode) = changes.mode {
-        host::file::change_mode(fd, mode)?;
-    }
-    if let Some(size) = changes.size {
-        host::file::truncate(fd, i64::try_from(size).map_err(|_| Errno::EFBIG)?)?;
-    }
-    if changes.accessed.is_some() || changes.modified.is_some() {
-        let time = |t: Option<NewTime>| match t {
-            None => Timespec {
-                seconds: 0,
-                nanoseconds: UTIME_OMIT,
-            },
-            Some(NewTime::Now) => Timespec {
-                seconds: 0,
-                nanoseconds: UTIME_NOW,
-            },
-            Some(NewTime::At(time)) => time,
-        };
-        host::file::set_times(fd, &[time(changes.accessed), time(changes.modified)])?;
-    }
-    Ok(())
-}
-
-/// Reads a host's directory entries (`struct linux_dirent64`, getdents64(2)), leaving out `.` and
-/// `..`.
-///
-/// # Errors
-/// `EIO` for records that do not fit, and for names that could not be components of a path.
-pub fn parse_entries(mut bytes: &[u8], into: &mut Vec<DirectoryEntry>) -> Result<(), Errno> {
-    const NAME_AT: usize = 19;
-    while !bytes.is_empty() {
-        let field = |at: usize, len: usize| bytes.get(at..at + len).ok_or(Errno::EIO);
-        let inode = u64::from_le_bytes(field(0, 8)?.try_into().map_err(|_| Errno::EIO)?);
-        let length = usize::from(u16::from_le_bytes(
-            field(16, 2)?.try_into().map_err(|_| Errno::EIO)?,
-        ));
-        let kind = bytes.get(18).copied().ok_or(Errno::EIO)?;
-        let record = bytes.get(..length).ok_or(Errno::EIO)?;
-        let padded = record.get(NAME_AT..).ok_or(Errno::EIO)?;
-        let name = padded.split(|b| *b == 0).next().unwrap_or_default();
-        if name.len() == padded.len()
-            || name.is_empty()
-            || name.contains(&b'/')
-            || name.len() > super::filesystem::NAME_MAX
-        {
-            return Err(Errno::EIO);
-        }
-        if name != b"." && name != b".." {
-            let kind = FileType::from_mode(u32::from(kind) << 12).ok();
-            into.push(DirectoryEntry {
-                name: name.into(),
-                inode,
-                kind,
-            });
-        }
-        bytes = bytes.get(length..).ok_or(Errno::EIO)?;
-    }
-    Ok(())
 }

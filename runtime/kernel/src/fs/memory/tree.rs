@@ -312,12 +312,15 @@ impl Shared {
 
     pub(super) fn entries(&self, directory: NodeId) -> Result<Vec<DirectoryEntry>, Errno> {
         let state = self.state.lock();
-        let entry = |(name, id): (&Box<[u8]>, &NodeId)| DirectoryEntry {
-            name: name.clone(),
-            inode: *id,
-            kind: state.get(*id).ok().map(|i| i.attributes.kind),
-        };
-        Ok(state.get(directory)?.names()?.iter().map(entry).collect())
+        let names = state.get(directory)?.names()?;
+        Ok(names
+            .iter()
+            .map(|(name, id)| DirectoryEntry {
+                name: name.clone(),
+                inode: *id,
+                kind: state.get(*id).ok().map(|i| i.attributes.kind),
+            })
+            .collect())
     }
 
     fn add(

@@ -207,9 +207,9 @@ fn status(subject: &Subject) -> Outcome {
         list(process.users()),
         list(process.groups())
     );
-    let _ = write!(
+    let _ = writeln!(
         rest,
-        "FDSize:\t{}\n",
+        "FDSize:\t{}",
         process.files().numbers().len().next_multiple_of(64)
     );
     let _ = write!(
