@@ -73,18 +73,18 @@ pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
 
 fn run_step(root: &Root, step: Step) -> Result<(), Fault> {
     match step {
-        Step::Fmt => everywhere(&Workspace::ALL, |workspace| {
+        Step::Fmt => process::everywhere(&Workspace::ALL, |workspace| {
             process::run(root.cargo(workspace).args(["fmt", "--all", "--check"]))
         }),
         Step::Layers => layers::run(root),
-        Step::Clippy => everywhere(&Workspace::ALL, |workspace| {
+        Step::Clippy => process::everywhere(&Workspace::ALL, |workspace| {
             process::run(
                 root.cargo(workspace)
                     .args(["clippy", "--locked", "--workspace", "--all-targets"])
                     .args(["--", "-D", "warnings"]),
             )
         }),
-        Step::Docs => everywhere(&Workspace::DELIVERED, |workspace| {
+        Step::Docs => process::everywhere(&Workspace::DELIVERED, |workspace| {
             process::run(
                 root.cargo(workspace)
                     .env("RUSTDOCFLAGS", "-D warnings")
@@ -95,21 +95,4 @@ fn run_step(root: &Root, step: Step) -> Result<(), Fault> {
         Step::Runtime => build::check_runtime(root),
         Step::Test => test::run(root, &test::Options::default()),
     }
-}
-
-/// Does something in each workspace, in the later ones too when it fails in an earlier one, so that
-/// one run shows everything.
-fn everywhere(
-    workspaces: &[Workspace],
-    action: impl Fn(Workspace) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut first = Ok(());
-    for &workspace in workspaces {
-        match action(workspace) {
-            Err(fault) if first.is_err() => println!("{fault}"),
-            Err(fault) => first = Err(fault),
-            Ok(()) => {}
-        }
-    }
-    first
 }

@@ -24,18 +24,18 @@ const VERSION: &str = "0.20.2";
 /// When a dependency breaks a rule, or cargo-deny can be neither found nor installed.
 pub(crate) fn run(root: &Root) -> Result<(), Fault> {
     let program = program(root)?;
-    for workspace in Workspace::ALL {
+    process::everywhere(&Workspace::ALL, |workspace| {
         process::run(
             Command::new(&program)
                 .current_dir(root.path())
                 .args(["--locked", "--manifest-path"])
                 .arg(workspace.manifest(root))
-                .args(["check", "--hide-inclusion-graph", "--config"])
+                .arg("--config")
                 .arg(root.join("deny.toml"))
+                .args(["check", "--hide-inclusion-graph"])
                 .args(["bans", "licenses", "sources"]),
-        )?;
-    }
-    Ok(())
+        )
+    })
 }
 
 /// The installed cargo-deny, or one that this installs below the target folder.

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::fault::Fault;
+use crate::{fault::Fault, workspace::Workspace};
 
 /// Runs `command` with this program's streams until it ends.
 ///
@@ -43,6 +43,26 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Fault> {
         });
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// Does something in each workspace, in the later ones too when it fails in an earlier one, so that
+/// one run shows everything.
+///
+/// # Errors
+/// The first failure; the later ones have been printed.
+pub(crate) fn everywhere(
+    workspaces: &[Workspace],
+    action: impl Fn(Workspace) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut first = Ok(());
+    for &workspace in workspaces {
+        match action(workspace) {
+            Err(fault) if first.is_err() => println!("{fault}"),
+            Err(fault) => first = Err(fault),
+            Ok(()) => {}
+        }
+    }
+    first
 }
 
 /// The command as one would type it, near enough for a message.
