@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     digest::sha256,
     fault::Fault,
-    packages, process, registers, reproducible,
+    metadata_wrapper, packages, process, registers, reproducible,
     workspace::{Root, TARGET, Workspace, create_folder},
 };
 
@@ -135,6 +135,11 @@ pub(crate) fn runtime(sources: &Path, root: &Root, target_folder: &Path) -> Resu
         // would replace them.
         .arg("--config")
         .arg(rustflags(remap(sources, target_folder)));
+    metadata_wrapper::install(&mut cargo, sources).map_err(|source| Fault::File {
+        action: "find",
+        path: "this program".into(),
+        source,
+    })?;
     process::run(&mut cargo)?;
     Ok(target_folder
         .join(TARGET)

@@ -28,8 +28,8 @@ const RELR_LEN: u64 = 8;
 /// # Errors
 /// Fails when the file is not a static PIE, when it does not fit at `base` (a multiple of the
 /// segments' alignment, all pages in user space), when it has relocations other than `R_X86_64_NONE`,
-/// `R_X86_64_RELATIVE` and `DT_RELR` ones, or when one of them is outside the bytes that the file
-/// holds for a writable segment.
+/// `R_X86_64_RELATIVE` and `DT_RELR` ones, when one of them is outside the bytes that the file
+/// holds for a writable segment, or when the result is not a well-formed program.
 pub fn relocate_static_pie(file: &[u8], base: u64) -> Result<Vec<u8>, ElfFault> {
     let elf = Elf::parse_file(file)?;
     check_kind(&elf)?;
@@ -51,6 +51,9 @@ pub fn relocate_static_pie(file: &[u8], base: u64) -> Result<Vec<u8>, ElfFault> 
     image.apply_relr(&entries)?;
     image.settle_dynamic(&entries)?;
     image.settle_headers()?;
+    // Headers that were in order at address zero need not be so at `base`, nor after relocations
+    // that fell into them.
+    Elf::parse_file(&image.bytes)?;
     Ok(image.bytes)
 }
 
