@@ -30,7 +30,12 @@ impl Pool {
     /// An unused cache.
     #[must_use]
     pub const fn new() -> Self {
-        Self { inner: Mutex::new(PoolInner { used: 0, free: BTreeMap::new() }) }
+        Self {
+            inner: Mutex::new(PoolInner {
+                used: 0,
+                free: BTreeMap::new(),
+            }),
+        }
     }
 
     /// An extent of at least `len` bytes, zeroed; lengths are rounded up to a power of two of pages
@@ -39,7 +44,10 @@ impl Pool {
     /// # Errors
     /// `ENOSPC` when the cache's address space is used up.
     pub fn allocate(&self, len: u64) -> Result<Extent, Errno> {
-        let len = len.max(PAGE as u64).checked_next_power_of_two().ok_or(Errno::ENOSPC)?;
+        let len = len
+            .max(PAGE as u64)
+            .checked_next_power_of_two()
+            .ok_or(Errno::ENOSPC)?;
         let mut inner = self.inner.lock();
         if let Some(offset) = inner.free.get_mut(&len).and_then(Vec::pop) {
             return Ok(Extent { offset, len });
@@ -56,7 +64,12 @@ impl Pool {
     /// Gives `extent` back; its memory is returned to the host.
     pub fn release(&self, extent: Extent) {
         let _ = extent.discard(0, extent.len);
-        self.inner.lock().free.entry(extent.len).or_default().push(extent.offset);
+        self.inner
+            .lock()
+            .free
+            .entry(extent.len)
+            .or_default()
+            .push(extent.offset);
     }
 }
 
@@ -107,7 +120,11 @@ impl Extent {
         let address = self.address(at, from.len())?;
         // SAFETY: the destination lies in the cache window, which no Rust reference points into.
         let left = unsafe { platform().copy(address as *mut u8, from.as_ptr(), from.len()) };
-        if left == 0 { Ok(()) } else { Err(Errno::ENOSPC) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(Errno::ENOSPC)
+        }
     }
 
     /// Copies from the cache to the program; returns how many bytes were copied before a fault.
@@ -153,7 +170,13 @@ impl Extent {
     ///
     /// # Errors
     /// `EFBIG` beyond the extent, or what the host said.
-    pub fn fill_from_host(&self, at: u64, len: usize, file: host::HostFd, offset: u64) -> Result<usize, Errno> {
+    pub fn fill_from_host(
+        &self,
+        at: u64,
+        len: usize,
+        file: host::HostFd,
+        offset: u64,
+    ) -> Result<usize, Errno> {
         let address = self.address(at, len)?;
         host::pread_raw(file, address, len, offset)
     }

@@ -14,7 +14,10 @@ struct Tagged<T> {
 /// thread ([`Spawn::value`](crate::Spawn::value)); [`get`] finds it again, [`take`] ends it.
 #[must_use]
 pub fn into_value<T: Send + Sync + 'static>(object: Arc<T>) -> usize {
-    Box::into_raw(Box::new(Tagged { kind: TypeId::of::<T>(), value: object })) as usize
+    Box::into_raw(Box::new(Tagged {
+        kind: TypeId::of::<T>(),
+        value: object,
+    })) as usize
 }
 
 /// The calling thread's object, where it has one of this type.

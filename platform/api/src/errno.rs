@@ -22,7 +22,11 @@ impl Errno {
     /// The error number `code`; numbers outside 1..=4095 become `EIO`.
     #[must_use]
     pub const fn from_code(code: i32) -> Self {
-        if code >= 1 && code <= 4095 { Self(code as u16) } else { Self(raw::EIO as u16) }
+        if code >= 1 && code <= 4095 {
+            Self(code as u16)
+        } else {
+            Self(raw::EIO as u16)
+        }
     }
 
     /// Splits a raw system call return into a value and an error.

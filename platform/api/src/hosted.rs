@@ -36,7 +36,10 @@ pub fn install() {
     let name = c"test-cache";
     // SAFETY: plain calls with valid arguments; the mapping is new memory.
     let (fd, cache) = unsafe {
-        let fd = syscall(raw::__NR_memfd_create, [name.as_ptr() as usize, 0, 0, 0, 0, 0]);
+        let fd = syscall(
+            raw::__NR_memfd_create,
+            [name.as_ptr() as usize, 0, 0, 0, 0, 0],
+        );
         syscall(raw::__NR_ftruncate, [fd as usize, LEN, 0, 0, 0, 0]);
         let flags = (raw::MAP_SHARED | raw::MAP_NORESERVE) as usize;
         let cache = syscall(raw::__NR_mmap, [0, LEN, 3, flags, fd as usize, 0]);
@@ -51,7 +54,8 @@ pub fn install() {
         cache_len: LEN,
         cache_fd: HostFd::inherited(fd as i32),
     };
-    let hosted: &'static Hosted = alloc::boxed::Box::leak(alloc::boxed::Box::new(Hosted { layout }));
+    let hosted: &'static Hosted =
+        alloc::boxed::Box::leak(alloc::boxed::Box::new(Hosted { layout }));
     let dynamic: &'static dyn Platform = hosted;
     crate::install(alloc::boxed::Box::leak(alloc::boxed::Box::new(dynamic)));
     *done = true;
@@ -102,10 +106,17 @@ unsafe impl Platform for Hosted {
         unsafe { core::ptr::copy(src, dst, len) };
         0
     }
-    unsafe fn compare_exchange_user(&self, address: usize, expected: u32, new: u32) -> Result<u32, Errno> {
+    unsafe fn compare_exchange_user(
+        &self,
+        address: usize,
+        expected: u32,
+        new: u32,
+    ) -> Result<u32, Errno> {
         // SAFETY: tests pass the address of a live, aligned word.
         let word = unsafe { core::sync::atomic::AtomicU32::from_ptr(address as *mut u32) };
-        Ok(word.compare_exchange(expected, new, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|v| v))
+        Ok(word
+            .compare_exchange(expected, new, Ordering::SeqCst, Ordering::SeqCst)
+            .unwrap_or_else(|v| v))
     }
     fn thread_value(&self) -> usize {
         VALUE.load(Ordering::SeqCst)
@@ -133,7 +144,10 @@ unsafe impl Platform for Hosted {
         0
     }
     fn host_ids(&self) -> (i32, i32) {
-        (crate::host::process::process_id(), crate::host::process::thread_id())
+        (
+            crate::host::process::process_id(),
+            crate::host::process::thread_id(),
+        )
     }
     fn fs_base(&self) -> usize {
         0
@@ -150,4 +164,3 @@ unsafe impl Platform for Hosted {
 
 /// Exit code of [`Platform::fail_stop`] on this platform.
 pub const FAIL_STOP: i32 = 99;
-

@@ -84,17 +84,36 @@ pub enum Backing {
 /// # Errors
 /// What the host said.
 pub fn map(range: Range, protection: u32, backing: Backing, flags: u32) -> Result<(), Errno> {
-    let sharing = |shared| if shared { raw::MAP_SHARED } else { raw::MAP_PRIVATE };
+    let sharing = |shared| {
+        if shared {
+            raw::MAP_SHARED
+        } else {
+            raw::MAP_PRIVATE
+        }
+    };
     let (kind, fd, offset) = match backing {
         Backing::Anonymous { shared } => (sharing(shared) | raw::MAP_ANONYMOUS, usize::MAX, 0),
-        Backing::Cache { offset, shared } => (sharing(shared), platform().layout().cache_fd.arg(), offset),
+        Backing::Cache { offset, shared } => {
+            (sharing(shared), platform().layout().cache_fd.arg(), offset)
+        }
         Backing::Host { fd, offset, shared } => (sharing(shared), fd.arg(), offset),
     };
     let flags = kind | raw::MAP_FIXED | flags;
-    let args = [range.start, range.len, protection as usize, flags as usize, fd, offset as usize];
+    let args = [
+        range.start,
+        range.len,
+        protection as usize,
+        flags as usize,
+        fd,
+        offset as usize,
+    ];
     // SAFETY: the range is the program's, where no Rust object lives.
     let at = unsafe { host::call(raw::__NR_mmap, args) }?;
-    if at == range.start { Ok(()) } else { Err(Errno::EIO) }
+    if at == range.start {
+        Ok(())
+    } else {
+        Err(Errno::EIO)
+    }
 }
 
 /// Removes the mappings of `range`.
@@ -129,7 +148,11 @@ pub fn move_pages(from: Range, to: Range, keep: bool) -> Result<(), Errno> {
     let args = [from.start, from.len, to.len, flags as usize, to.start, 0];
     // SAFETY: both ranges are the program's, where no Rust object lives.
     let at = unsafe { host::call(raw::__NR_mremap, args) }?;
-    if at == to.start { Ok(()) } else { Err(Errno::EIO) }
+    if at == to.start {
+        Ok(())
+    } else {
+        Err(Errno::EIO)
+    }
 }
 
 /// Maps at `to` what the shared mapping that holds the page at `from` shows from there on.
@@ -140,8 +163,17 @@ pub fn duplicate(from: usize, to: Range) -> Result<(), Errno> {
     let page = Range::new(from, PAGE)?;
     let flags = raw::MREMAP_MAYMOVE | raw::MREMAP_FIXED;
     // SAFETY: both ranges are the program's, where no Rust object lives.
-    let at = unsafe { host::call(raw::__NR_mremap, [page.start, 0, to.len, flags as usize, to.start, 0]) }?;
-    if at == to.start { Ok(()) } else { Err(Errno::EIO) }
+    let at = unsafe {
+        host::call(
+            raw::__NR_mremap,
+            [page.start, 0, to.len, flags as usize, to.start, 0],
+        )
+    }?;
+    if at == to.start {
+        Ok(())
+    } else {
+        Err(Errno::EIO)
+    }
 }
 
 /// membarrier(2) on behalf of the program's threads; `command` and `flags` as there, without
@@ -151,7 +183,12 @@ pub fn duplicate(from: usize, to: Range) -> Result<(), Errno> {
 /// What the host said.
 pub fn barrier(command: u32, flags: u32) -> Result<usize, Errno> {
     // SAFETY: no pointers.
-    unsafe { host::call(raw::__NR_membarrier, [command as usize, flags as usize, 0, 0, 0, 0]) }
+    unsafe {
+        host::call(
+            raw::__NR_membarrier,
+            [command as usize, flags as usize, 0, 0, 0, 0],
+        )
+    }
 }
 
 /// Grows or shrinks the mapping `from` in place to `len` bytes.
@@ -172,7 +209,13 @@ pub fn resize(from: Range, to: Range) -> Result<(), Errno> {
 /// What the host said.
 pub fn advise(range: Range, advice: u32) -> Result<(), Errno> {
     // SAFETY: the range is the program's; discarding its pages affects the program alone.
-    unsafe { host::call(raw::__NR_madvise, [range.start, range.len, advice as usize, 0, 0, 0]) }.map(drop)
+    unsafe {
+        host::call(
+            raw::__NR_madvise,
+            [range.start, range.len, advice as usize, 0, 0, 0],
+        )
+    }
+    .map(drop)
 }
 
 /// msync(2).
@@ -181,7 +224,13 @@ pub fn advise(range: Range, advice: u32) -> Result<(), Errno> {
 /// What the host said.
 pub fn sync(range: Range, flags: u32) -> Result<(), Errno> {
     // SAFETY: the range is the program's.
-    unsafe { host::blocking(raw::__NR_msync, [range.start, range.len, flags as usize, 0, 0, 0]) }.map(drop)
+    unsafe {
+        host::blocking(
+            raw::__NR_msync,
+            [range.start, range.len, flags as usize, 0, 0, 0],
+        )
+    }
+    .map(drop)
 }
 
 /// mincore(2): one byte per page.
@@ -193,6 +242,11 @@ pub fn resident(range: Range, into: &mut [u8]) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     // SAFETY: the vector has a byte for each page.
-    unsafe { host::call(raw::__NR_mincore, [range.start, range.len, into.as_mut_ptr() as usize, 0, 0, 0]) }
-        .map(drop)
+    unsafe {
+        host::call(
+            raw::__NR_mincore,
+            [range.start, range.len, into.as_mut_ptr() as usize, 0, 0, 0],
+        )
+    }
+    .map(drop)
 }

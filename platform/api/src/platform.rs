@@ -85,7 +85,12 @@ pub unsafe trait Platform: Sync {
     ///
     /// # Safety
     /// `address` lies in the program's part of the address space.
-    unsafe fn compare_exchange_user(&self, address: usize, expected: u32, new: u32) -> Result<u32, Errno>;
+    unsafe fn compare_exchange_user(
+        &self,
+        address: usize,
+        expected: u32,
+        new: u32,
+    ) -> Result<u32, Errno>;
 
     /// The kernel's value for the calling thread.
     fn thread_value(&self) -> usize;

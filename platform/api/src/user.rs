@@ -26,9 +26,24 @@ macro_rules! plain {
 plain!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, isize);
 use linux_raw_sys::general as raw;
 plain!(
-    raw::stat, raw::statx, raw::statfs, raw::timespec, raw::timeval, raw::itimerval, raw::itimerspec,
-    raw::rlimit64, raw::rusage, raw::iovec, raw::pollfd, raw::epoll_event, raw::flock,
-    raw::open_how, raw::clone_args, raw::__kernel_timespec, raw::winsize, raw::termios,
+    raw::stat,
+    raw::statx,
+    raw::statfs,
+    raw::timespec,
+    raw::timeval,
+    raw::itimerval,
+    raw::itimerspec,
+    raw::rlimit64,
+    raw::rusage,
+    raw::iovec,
+    raw::pollfd,
+    raw::epoll_event,
+    raw::flock,
+    raw::open_how,
+    raw::clone_args,
+    raw::__kernel_timespec,
+    raw::winsize,
+    raw::termios,
     linux_raw_sys::system::new_utsname,
 );
 // SAFETY: arrays of plain data are plain data.
@@ -57,7 +72,10 @@ macro_rules! plain_struct {
 #[macro_export]
 macro_rules! __assume_plain {
     ($name:ident) => {
-        #[allow(unsafe_code, reason = "every field is Plain and there is no padding, checked above")]
+        #[allow(
+            unsafe_code,
+            reason = "every field is Plain and there is no padding, checked above"
+        )]
         // SAFETY: `plain_struct!` asserts that all fields are `Plain` and that there is no padding.
         unsafe impl $crate::user::Plain for $name {}
     };
@@ -111,14 +129,20 @@ impl UserSlice {
     /// The first `len` bytes of the range (all of it where it is shorter).
     #[must_use]
     pub fn take(&self, len: usize) -> Self {
-        Self { start: self.start, len: self.len.min(len) }
+        Self {
+            start: self.start,
+            len: self.len.min(len),
+        }
     }
 
     /// The range without its first `count` bytes.
     #[must_use]
     pub fn skip(&self, count: usize) -> Self {
         let count = count.min(self.len);
-        Self { start: self.start + count, len: self.len - count }
+        Self {
+            start: self.start + count,
+            len: self.len - count,
+        }
     }
 
     /// Copies from the program into `into`; the lengths must agree.
@@ -131,7 +155,11 @@ impl UserSlice {
         }
         // SAFETY: `into` is ours and `self` lies in the program's part (checked in `new`).
         let left = unsafe { platform().copy(into.as_mut_ptr(), self.start as *const u8, self.len) };
-        if left == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(Errno::EFAULT)
+        }
     }
 
     /// Copies `from` to the program; the lengths must agree.
@@ -144,7 +172,11 @@ impl UserSlice {
         }
         // SAFETY: as in `read`, with the directions exchanged.
         let left = unsafe { platform().copy(self.start as *mut u8, from.as_ptr(), self.len) };
-        if left == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+        if left == 0 {
+            Ok(())
+        } else {
+            Err(Errno::EFAULT)
+        }
     }
 
     /// Copies the range into a new vector of at most `limit` bytes.
@@ -170,7 +202,11 @@ pub fn get<T: Plain>(address: usize) -> Result<T, Errno> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: `value` is ours and as long as the range; the range is the program's.
     let left = unsafe {
-        platform().copy(value.as_mut_ptr().cast(), slice.start as *const u8, size_of::<T>())
+        platform().copy(
+            value.as_mut_ptr().cast(),
+            slice.start as *const u8,
+            size_of::<T>(),
+        )
     };
     if left != 0 {
         return Err(Errno::EFAULT);
@@ -187,9 +223,17 @@ pub fn put<T: Plain>(address: usize, value: &T) -> Result<(), Errno> {
     let slice = UserSlice::new(address, size_of::<T>())?;
     // SAFETY: `value` is readable for its size; the range is the program's.
     let left = unsafe {
-        platform().copy(slice.start as *mut u8, core::ptr::from_ref(value).cast(), size_of::<T>())
+        platform().copy(
+            slice.start as *mut u8,
+            core::ptr::from_ref(value).cast(),
+            size_of::<T>(),
+        )
     };
-    if left == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(Errno::EFAULT)
+    }
 }
 
 /// Writes one `T` at `address` unless the address is null.
@@ -197,7 +241,11 @@ pub fn put<T: Plain>(address: usize, value: &T) -> Result<(), Errno> {
 /// # Errors
 /// `EFAULT`.
 pub fn put_if<T: Plain>(address: usize, value: &T) -> Result<(), Errno> {
-    if address == 0 { Ok(()) } else { put(address, value) }
+    if address == 0 {
+        Ok(())
+    } else {
+        put(address, value)
+    }
 }
 
 /// Atomically replaces the 32-bit word at `address` when it is `expected`; returns the word found.
@@ -243,7 +291,11 @@ pub fn get_string(address: usize, limit: usize) -> Result<Vec<u8>, Errno> {
         UserSlice::new(at, chunk)?.read(fresh)?;
         if let Some(end) = fresh.iter().position(|b| *b == 0) {
             bytes.truncate(start + end);
-            return if bytes.len() > limit { Err(Errno::ENAMETOOLONG) } else { Ok(bytes) };
+            return if bytes.len() > limit {
+                Err(Errno::ENAMETOOLONG)
+            } else {
+                Ok(bytes)
+            };
         }
         if bytes.len() > limit {
             return Err(Errno::ENAMETOOLONG);

@@ -21,7 +21,10 @@ impl WaitQueue {
     /// A queue that nobody waits on.
     #[must_use]
     pub const fn new() -> Self {
-        Self { generation: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+        Self {
+            generation: AtomicU32::new(0),
+            sleepers: AtomicU32::new(0),
+        }
     }
 
     /// The present moment.

@@ -116,7 +116,11 @@ impl Block {
             }
             // SAFETY: the slot is mapped, and zeroes or earlier contents are a valid block.
             let block = unsafe { &*block_at(index) };
-            if block.used.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if block
+                .used
+                .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+            {
                 // SAFETY: the block is this thread's alone until it is given to a new thread.
                 unsafe { Self::reset(block_at(index), index) };
                 return Some(block);
@@ -128,7 +132,8 @@ impl Block {
     fn map(index: usize) -> Option<()> {
         let start = slot(index) + PAGE;
         let prot = (sys::PROT_READ | sys::PROT_WRITE) as usize;
-        let flags = sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_NORESERVE | sys::MAP_FIXED_NOREPLACE;
+        let flags =
+            sys::MAP_PRIVATE | sys::MAP_ANONYMOUS | sys::MAP_NORESERVE | sys::MAP_FIXED_NOREPLACE;
         let args = [start, STRIDE - PAGE, prot, flags as usize, usize::MAX, 0];
         // SAFETY: the range is reserved for this block, and is not replaced if it exists.
         let at = unsafe { raw::syscall(sys::__NR_mmap, args) };
@@ -142,7 +147,10 @@ impl Block {
         // SAFETY: the guard page lies inside the range that was just mapped.
         unsafe {
             raw::syscall(sys::__NR_mprotect, guard);
-            raw::syscall(sys::__NR_madvise, [start, STRIDE - PAGE, sys::MADV_DONTDUMP as usize, 0, 0, 0]);
+            raw::syscall(
+                sys::__NR_madvise,
+                [start, STRIDE - PAGE, sys::MADV_DONTDUMP as usize, 0, 0, 0],
+            );
         }
         Some(())
     }

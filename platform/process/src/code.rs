@@ -48,9 +48,17 @@ pub(crate) fn redirect(code: &CodeMapping<'_>) {
     let mut windows = Vec::new();
     loop {
         let left = table.patches().len() - from;
-        let Some(mut chunk) = new_chunk(code, left) else { break };
-        let mapping = Mapping { address: code.address as u64, offset: code.file_offset, text: text() };
-        let Ok(applied) = apply(&table, &mapping, &mut chunk, from) else { break };
+        let Some(mut chunk) = new_chunk(code, left) else {
+            break;
+        };
+        let mapping = Mapping {
+            address: code.address as u64,
+            offset: code.file_offset,
+            text: text(),
+        };
+        let Ok(applied) = apply(&table, &mapping, &mut chunk, from) else {
+            break;
+        };
         write(&applied.trampolines);
         seal(&chunk);
         windows.extend(applied.windows);
@@ -63,7 +71,9 @@ pub(crate) fn redirect(code: &CodeMapping<'_>) {
         return;
     }
     let start = page_floor(code.address);
-    let Some(len) = page_ceil(code.address + code.len).map(|end| end - start) else { return };
+    let Some(len) = page_ceil(code.address + code.len).map(|end| end - start) else {
+        return;
+    };
     if protect(start, len, sys::PROT_READ | sys::PROT_WRITE) {
         for window in &windows {
             write(window);
@@ -93,7 +103,11 @@ fn table(code: &CodeMapping<'_>) -> Option<Arc<PatchTable>> {
 /// Maps a chunk for about `patches` trampolines.
 fn new_chunk(code: &CodeMapping<'_>, patches: usize) -> Option<Chunk> {
     let len = page_ceil(patches.checked_mul(TRAMPOLINE_LEN)?.checked_add(PAGE)?)?;
-    let window = chunk_addresses(code.address as u64, code.len as u64, u32::try_from(len).ok()?)?;
+    let window = chunk_addresses(
+        code.address as u64,
+        code.len as u64,
+        u32::try_from(len).ok()?,
+    )?;
     let end = (*window.end() as usize).checked_add(len)?;
     let start = (code.reserve)(*window.start() as usize..end, len)?;
     let prot = (sys::PROT_READ | sys::PROT_WRITE) as usize;
@@ -124,11 +138,22 @@ fn seal(chunk: &Chunk) {
 
 fn protect(start: usize, len: usize, protection: u32) -> bool {
     // SAFETY: the range is a mapping of the program's or a chunk, where no Rust object lives.
-    unsafe { raw::syscall(sys::__NR_mprotect, [start, len, protection as usize, 0, 0, 0]) == 0 }
+    unsafe {
+        raw::syscall(
+            sys::__NR_mprotect,
+            [start, len, protection as usize, 0, 0, 0],
+        ) == 0
+    }
 }
 
 fn write(write: &Write) {
     // SAFETY: the destination is a writable chunk or mapping in the program's part; the copy
     // survives if it is not.
-    unsafe { entry::bannock_copy(write.address as *mut u8, write.bytes.as_ptr(), write.bytes.len()) };
+    unsafe {
+        entry::bannock_copy(
+            write.address as *mut u8,
+            write.bytes.as_ptr(),
+            write.bytes.len(),
+        )
+    };
 }

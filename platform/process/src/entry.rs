@@ -306,7 +306,9 @@ const SSE: u64 = 2;
 pub fn detect_extended_state() -> bool {
     let (low, high): (u32, u32);
     // SAFETY: OSXSAVE is set on every kernel that enables FSGSBASE.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nostack, nomem)) };
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nostack, nomem))
+    };
     let leaf = core::arch::x86_64::__cpuid_count(0xd, 0);
     FEATURES.store(u64::from(high) << 32 | u64::from(low), Ordering::Relaxed);
     AREA_LEN.store(leaf.ebx as usize, Ordering::Relaxed);
@@ -323,7 +325,9 @@ impl Extended<'_> {
     fn area(&mut self) -> &mut [u8] {
         // SAFETY: the area is part of the block, `AREA_LEN` bytes fit (checked at start), and only
         // this thread uses it while it is in the kernel.
-        unsafe { core::slice::from_raw_parts_mut(self.block.xsave(), AREA_LEN.load(Ordering::Relaxed)) }
+        unsafe {
+            core::slice::from_raw_parts_mut(self.block.xsave(), AREA_LEN.load(Ordering::Relaxed))
+        }
     }
 
     /// Saves the live registers into the area, unless they are there already.
@@ -415,7 +419,11 @@ fn enter(frame: &mut Frame, f: impl FnOnce(&mut Entry<'_>)) {
     let block = Block::current();
     let mut extended = Extended { block };
     let exact = block.exact.load(Ordering::Relaxed) != 0;
-    let mut entry = Entry { registers: &mut frame.registers, extended: &mut extended, exact };
+    let mut entry = Entry {
+        registers: &mut frame.registers,
+        extended: &mut extended,
+        exact,
+    };
     f(&mut entry);
     if entry.exact && !exact {
         // Exactness was asked for without loading a state: the live one is meant.

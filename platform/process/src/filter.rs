@@ -43,7 +43,12 @@ const TRAP: u32 = 0x0003_0000;
 const SECCOMP_SET_MODE_FILTER: usize = 1;
 
 const fn instruction(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> Instruction {
-    Instruction { code, jump_true, jump_false, operand }
+    Instruction {
+        code,
+        jump_true,
+        jump_false,
+        operand,
+    }
 }
 
 /// The filter for a runtime whose text is `[start, start + len)`, which must not cross a 4 GiB
@@ -80,16 +85,31 @@ fn program(start: usize, len: usize) -> Option<Vec<Instruction>> {
 pub fn install() {
     let (start, len) = interrupts::text();
     let installed = program(start, len).is_some_and(|code| {
-        let program = Program { len: code.len() as u16, instructions: code.as_ptr() };
+        let program = Program {
+            len: code.len() as u16,
+            instructions: code.as_ptr(),
+        };
         // SAFETY: the program outlives the call, which copies it.
         unsafe {
-            raw::syscall(sys::__NR_prctl, [prctl::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0, 0]);
-            let args = [SECCOMP_SET_MODE_FILTER, 0, core::ptr::from_ref(&program) as usize, 0, 0, 0];
+            raw::syscall(
+                sys::__NR_prctl,
+                [prctl::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0, 0],
+            );
+            let args = [
+                SECCOMP_SET_MODE_FILTER,
+                0,
+                core::ptr::from_ref(&program) as usize,
+                0,
+                0,
+                0,
+            ];
             raw::syscall(sys::__NR_seccomp, args) == 0
         }
     });
     if !installed {
-        report::line(format_args!("the host refuses the filter that --audit-host-calls asks for"));
+        report::line(format_args!(
+            "the host refuses the filter that --audit-host-calls asks for"
+        ));
         raw::exit(regions::bannock_exit_failed());
     }
 }

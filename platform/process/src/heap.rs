@@ -68,7 +68,9 @@ unsafe impl GlobalAlloc for Heap {
             return at as *mut u8;
         }
         let (index, size) = sized(layout);
-        let Some(head) = lists().heads.get(index) else { return core::ptr::null_mut() };
+        let Some(head) = lists().heads.get(index) else {
+            return core::ptr::null_mut();
+        };
         {
             let mut head = head.lock();
             if *head != 0 {
@@ -79,7 +81,13 @@ unsafe impl GlobalAlloc for Heap {
             }
         }
         let brk = &regions::header().brk;
-        let align = if size >= 4096 { 4096 } else { size & size.wrapping_neg() }.max(MIN).max(layout.align());
+        let align = if size >= 4096 {
+            4096
+        } else {
+            size & size.wrapping_neg()
+        }
+        .max(MIN)
+        .max(layout.align());
         let mut at = brk.load(Ordering::Relaxed);
         loop {
             let start = at.next_multiple_of(align);
@@ -99,7 +107,9 @@ unsafe impl GlobalAlloc for Heap {
             return;
         }
         let (index, _) = sized(layout);
-        let Some(head) = lists().heads.get(index) else { return };
+        let Some(head) = lists().heads.get(index) else {
+            return;
+        };
         let mut head = head.lock();
         // SAFETY: the block was allocated here with this layout, is at least 16 bytes long, and is
         // the caller's no more.

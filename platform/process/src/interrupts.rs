@@ -104,8 +104,7 @@ const SIGKILL: i32 = sys::SIGKILL as i32;
 const SIGSTOP: i32 = sys::SIGSTOP as i32;
 const SIGCHLD: i32 = sys::SIGCHLD as i32;
 /// Job-control stops of the host's terminal are not ours to obey.
-const SIGNAL_FLAGS: usize =
-    (sys::SA_SIGINFO | sys::SA_ONSTACK | sys::SA_RESTORER) as usize;
+const SIGNAL_FLAGS: usize = (sys::SA_SIGINFO | sys::SA_ONSTACK | sys::SA_RESTORER) as usize;
 
 static TEXT_START: AtomicUsize = AtomicUsize::new(0);
 static TEXT_END: AtomicUsize = AtomicUsize::new(0);
@@ -137,7 +136,14 @@ pub fn install() {
             restorer: bannock_restorer as *const () as usize,
             mask: u64::MAX,
         };
-        let args = [signal as usize, core::ptr::from_ref(&action) as usize, 0, 8, 0, 0];
+        let args = [
+            signal as usize,
+            core::ptr::from_ref(&action) as usize,
+            0,
+            8,
+            0,
+            0,
+        ];
         // SAFETY: the structure is the kernel's; the handlers below are written for it.
         let ret = unsafe { raw::syscall(sys::__NR_rt_sigaction, args) };
         if ret != 0 {
@@ -154,7 +160,10 @@ pub fn arm() {
     let stack = [block.signal_stack(), 0, SIGNAL_STACK_LEN];
     // SAFETY: the stack is part of the thread's block.
     let ret = unsafe {
-        raw::syscall(sys::__NR_sigaltstack, [stack.as_ptr() as usize, 0, 0, 0, 0, 0])
+        raw::syscall(
+            sys::__NR_sigaltstack,
+            [stack.as_ptr() as usize, 0, 0, 0, 0, 0],
+        )
     };
     let (start, len) = text();
     let dispatch = [
@@ -187,7 +196,14 @@ pub fn unblock() {
 }
 
 fn set_mask(mask: u64) {
-    let args = [sys::SIG_SETMASK as usize, core::ptr::from_ref(&mask) as usize, 0, 8, 0, 0];
+    let args = [
+        sys::SIG_SETMASK as usize,
+        core::ptr::from_ref(&mask) as usize,
+        0,
+        8,
+        0,
+        0,
+    ];
     // SAFETY: the mask outlives the call.
     unsafe { raw::syscall(sys::__NR_rt_sigprocmask, args) };
 }
@@ -208,7 +224,14 @@ extern "C" fn on_trap(_: i32, info: &Info, context: &mut Context) {
     }
     if vdso::contains(context.rip) {
         // The vDSO could not answer by itself and asks the host, on the kernel's behalf.
-        let args = [context.rdi, context.rsi, context.rdx, context.r10, context.r8, context.r9];
+        let args = [
+            context.rdi,
+            context.rsi,
+            context.rdx,
+            context.r10,
+            context.r8,
+            context.r9,
+        ];
         // SAFETY: it is the very call that the vDSO was making.
         context.rax = unsafe { raw::syscall(context.rax as u32, args) } as usize;
         return;
@@ -227,7 +250,8 @@ extern "C" fn on_trap(_: i32, info: &Info, context: &mut Context) {
 fn i386_call(rip: usize) -> bool {
     let mut bytes = [0u8; 2];
     // SAFETY: `bytes` is ours; the copy survives an unreadable page.
-    let left = unsafe { entry::bannock_copy(bytes.as_mut_ptr(), rip.wrapping_sub(2) as *const u8, 2) };
+    let left =
+        unsafe { entry::bannock_copy(bytes.as_mut_ptr(), rip.wrapping_sub(2) as *const u8, 2) };
     left == 0 && bytes == [0xcd, 0x80]
 }
 
@@ -288,7 +312,16 @@ extern "C" fn on_interrupt(signal: i32, _: &Info, context: &mut Context) {
         // The program is about to enter by itself, with its own registers still in place.
         return;
     }
-    take_in(context, Cause { signal: 0, code: 0, address: 0, trap: 0, error: 0 });
+    take_in(
+        context,
+        Cause {
+            signal: 0,
+            code: 0,
+            address: 0,
+            trap: 0,
+            error: 0,
+        },
+    );
 }
 
 /// Takes a running program into the kernel: its state goes to the block, the thread to the entry.
@@ -342,8 +375,17 @@ const XSTATE_SIZE: usize = 16;
 /// `fpstate` comes from a host signal frame.
 unsafe fn extended_len(fpstate: *const u8) -> usize {
     // SAFETY: the legacy area is always there.
-    let word = |offset: usize| unsafe { fpstate.add(SW_BYTES + offset).cast::<u32>().read_unaligned() };
-    if word(0) == FP_XSTATE_MAGIC1 { word(XSTATE_SIZE) as usize } else { 512 }
+    let word = |offset: usize| unsafe {
+        fpstate
+            .add(SW_BYTES + offset)
+            .cast::<u32>()
+            .read_unaligned()
+    };
+    if word(0) == FP_XSTATE_MAGIC1 {
+        word(XSTATE_SIZE) as usize
+    } else {
+        512
+    }
 }
 
 const _: () = assert!(size_of::<Context>() == 40 + 184 + 8 + 64 + 8);

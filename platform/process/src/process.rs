@@ -47,7 +47,12 @@ pub(crate) fn die() -> ! {
     regions::header().dead.store(1, Ordering::SeqCst);
     // SAFETY: -1 means all processes of the PID namespace but its first, which ends the container
     // when it learns of the code below.
-    unsafe { raw::syscall(sys::__NR_kill, [usize::MAX, sys::SIGKILL as usize, 0, 0, 0, 0]) };
+    unsafe {
+        raw::syscall(
+            sys::__NR_kill,
+            [usize::MAX, sys::SIGKILL as usize, 0, 0, 0, 0],
+        )
+    };
     raw::exit(regions::bannock_exit_failed())
 }
 
@@ -84,7 +89,12 @@ unsafe impl Platform for Process {
         unsafe { entry::bannock_copy(dst, src, len) }
     }
 
-    unsafe fn compare_exchange_user(&self, address: usize, expected: u32, new: u32) -> Result<u32, Errno> {
+    unsafe fn compare_exchange_user(
+        &self,
+        address: usize,
+        expected: u32,
+        new: u32,
+    ) -> Result<u32, Errno> {
         // SAFETY: passed on to the caller; a fault is recovered from.
         let found = unsafe { entry::bannock_exchange(address, expected, new) };
         u32::try_from(found).map_err(|_| Errno::EFAULT)
@@ -114,7 +124,10 @@ unsafe impl Platform for Process {
         let me = bannock_platform::host::process::process_id();
         let value = self.thread_value();
         let free = |slots: &mut [(i32, usize)]| {
-            slots.iter_mut().find(|(process, _)| *process == 0).map(|slot| *slot = (me, value))
+            slots
+                .iter_mut()
+                .find(|(process, _)| *process == 0)
+                .map(|slot| *slot = (me, value))
         };
         if free(&mut *regions::header().restarts.lock()).is_none() {
             return Errno::EAGAIN;
@@ -139,7 +152,14 @@ unsafe impl Platform for Process {
     }
 
     fn interrupt(&self, host_process: i32, host_thread: i32) {
-        let args = [host_process as usize, host_thread as usize, interrupts::INTERRUPT as usize, 0, 0, 0];
+        let args = [
+            host_process as usize,
+            host_thread as usize,
+            interrupts::INTERRUPT as usize,
+            0,
+            0,
+            0,
+        ];
         // SAFETY: the handler of every process of the container expects the signal. A thread that
         // has ended meanwhile is no error.
         unsafe { raw::syscall(sys::__NR_tgkill, args) };
@@ -153,13 +173,18 @@ unsafe impl Platform for Process {
 
     fn host_ids(&self) -> (i32, i32) {
         let block = Block::current();
-        (block.host_process.load(Ordering::Relaxed), block.host_thread.load(Ordering::Relaxed))
+        (
+            block.host_process.load(Ordering::Relaxed),
+            block.host_thread.load(Ordering::Relaxed),
+        )
     }
 
     fn fs_base(&self) -> usize {
         let value: usize;
         // SAFETY: FSGSBASE was checked at start.
-        unsafe { core::arch::asm!("rdfsbase {}", out(reg) value, options(nostack, preserves_flags, nomem)) };
+        unsafe {
+            core::arch::asm!("rdfsbase {}", out(reg) value, options(nostack, preserves_flags, nomem))
+        };
         value
     }
 
@@ -169,7 +194,9 @@ unsafe impl Platform for Process {
             return;
         }
         // SAFETY: FS is the program's own; the value is canonical.
-        unsafe { core::arch::asm!("wrfsbase {}", in(reg) value, options(nostack, preserves_flags)) };
+        unsafe {
+            core::arch::asm!("wrfsbase {}", in(reg) value, options(nostack, preserves_flags))
+        };
     }
 
     fn fail_stop(&self, why: &str) -> ! {
@@ -182,6 +209,9 @@ unsafe impl Platform for Process {
     }
 
     fn clock(&self, id: i32) -> Option<Timespec> {
-        vdso::clock(id).map(|(seconds, nanoseconds)| Timespec { seconds, nanoseconds })
+        vdso::clock(id).map(|(seconds, nanoseconds)| Timespec {
+            seconds,
+            nanoseconds,
+        })
     }
 }

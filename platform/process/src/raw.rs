@@ -28,6 +28,11 @@ pub unsafe fn syscall(number: u32, args: [usize; 6]) -> isize {
 pub fn exit(code: i32) -> ! {
     loop {
         // SAFETY: ends the process; nothing runs afterwards.
-        unsafe { syscall(linux_raw_sys::general::__NR_exit_group, [code as usize, 0, 0, 0, 0, 0]) };
+        unsafe {
+            syscall(
+                linux_raw_sys::general::__NR_exit_group,
+                [code as usize, 0, 0, 0, 0, 0],
+            )
+        };
     }
 }

@@ -102,8 +102,11 @@ pub(crate) fn take_restart(process: i32) -> Option<usize> {
 
 /// Makes the container's store of patch tables.
 pub(crate) fn create_plans() {
-    let plans = alloc::boxed::Box::new(crate::code::Plans::new(alloc::collections::BTreeMap::new()));
-    header().plans.store(alloc::boxed::Box::into_raw(plans), Ordering::Release);
+    let plans =
+        alloc::boxed::Box::new(crate::code::Plans::new(alloc::collections::BTreeMap::new()));
+    header()
+        .plans
+        .store(alloc::boxed::Box::into_raw(plans), Ordering::Release);
 }
 
 /// The container's store of patch tables.
@@ -131,17 +134,27 @@ pub fn layout() -> Layout {
 pub fn attach() {
     let prot = (sys::PROT_READ | sys::PROT_WRITE) as usize;
     let flags = (sys::MAP_SHARED | sys::MAP_FIXED_NOREPLACE | sys::MAP_NORESERVE) as usize;
-    for (offset, len, fd) in [(HEAP_OFFSET, HEAP_LEN, HEAP_FD), (CACHE_OFFSET, CACHE_LEN, CACHE_FD)] {
+    for (offset, len, fd) in [
+        (HEAP_OFFSET, HEAP_LEN, HEAP_FD),
+        (CACHE_OFFSET, CACHE_LEN, CACHE_FD),
+    ] {
         let start = base() + offset;
         // SAFETY: the range is reserved for this purpose and is not replaced if something is there.
         let at = unsafe { raw::syscall(sys::__NR_mmap, [start, len, prot, flags, fd as usize, 0]) };
         if at as usize != start {
-            report::line(format_args!("cannot map the container's shared memory (error {at})"));
+            report::line(format_args!(
+                "cannot map the container's shared memory (error {at})"
+            ));
             raw::exit(bannock_exit_failed());
         }
         // Keys live here: never into a core file.
         // SAFETY: the range was just mapped.
-        unsafe { raw::syscall(sys::__NR_madvise, [start, len, sys::MADV_DONTDUMP as usize, 0, 0, 0]) };
+        unsafe {
+            raw::syscall(
+                sys::__NR_madvise,
+                [start, len, sys::MADV_DONTDUMP as usize, 0, 0, 0],
+            )
+        };
     }
     let header = heap_start() as *mut Header;
     // SAFETY: the page is mapped and zeroed by the host when fresh; the magic is written once, by
@@ -154,7 +167,9 @@ pub fn attach() {
             }
             MAGIC => {}
             _ => {
-                report::line(format_args!("the container's shared memory has another version"));
+                report::line(format_args!(
+                    "the container's shared memory has another version"
+                ));
                 raw::exit(bannock_exit_failed());
             }
         }

@@ -26,7 +26,10 @@ impl Write for Line {
 
 /// Writes `bannock: ` and the message as one line; a message over about 1000 bytes is cut.
 pub fn line(message: fmt::Arguments<'_>) {
-    let mut line = Line { bytes: [0; 1024], len: 0 };
+    let mut line = Line {
+        bytes: [0; 1024],
+        len: 0,
+    };
     let _ = write!(line, "bannock: {message}");
     line.len = line.len.min(line.bytes.len() - 1);
     if let Some(slot) = line.bytes.get_mut(line.len) {
@@ -34,6 +37,9 @@ pub fn line(message: fmt::Arguments<'_>) {
     }
     // SAFETY: the buffer outlives the call, and is longer than `len + 1`.
     unsafe {
-        crate::raw::syscall(raw::__NR_write, [STDERR, line.bytes.as_ptr() as usize, line.len + 1, 0, 0, 0]);
+        crate::raw::syscall(
+            raw::__NR_write,
+            [STDERR, line.bytes.as_ptr() as usize, line.len + 1, 0, 0, 0],
+        );
     }
 }

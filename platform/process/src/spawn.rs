@@ -38,7 +38,8 @@ bannock_clone:
 );
 
 unsafe extern "C" {
-    fn bannock_clone(flags: usize, block: *const Block, stack: usize, cleared: *const u32) -> isize;
+    fn bannock_clone(flags: usize, block: *const Block, stack: usize, cleared: *const u32)
+    -> isize;
 }
 
 /// Starts what `spawn` describes; see [`bannock_platform::Platform::spawn`].
@@ -46,8 +47,12 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<i32, Errno> {
     let me = Block::current();
     let block = Block::allocate().ok_or(Errno::EAGAIN)?;
     block.value.store(spawn.value, Ordering::Relaxed);
-    block.fs_base.store(spawn.fs_base.unwrap_or(0), Ordering::Relaxed);
-    block.borrows.store(u32::from(spawn.kind == SpawnKind::Vfork), Ordering::Relaxed);
+    block
+        .fs_base
+        .store(spawn.fs_base.unwrap_or(0), Ordering::Relaxed);
+    block
+        .borrows
+        .store(u32::from(spawn.kind == SpawnKind::Vfork), Ordering::Relaxed);
     let frame = block.frame();
     // SAFETY: the new block is ours until the thread exists; the creator's frame is its own, and
     // holds the program's xmm registers, which a new thread inherits.
@@ -84,15 +89,23 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<i32, Errno> {
 
 /// All processes are the supervisor's children: it has to learn of every end.
 fn parent_flag() -> u32 {
-    if process::process_id() == crate::supervise::SUPERVISOR { 0 } else { sys::CLONE_PARENT }
+    if process::process_id() == crate::supervise::SUPERVISOR {
+        0
+    } else {
+        sys::CLONE_PARENT
+    }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn bannock_child() -> ! {
     let block = Block::current();
     let first = process::process_id() == process::thread_id();
-    block.host_process.store(process::process_id(), Ordering::Relaxed);
-    block.host_thread.store(process::thread_id(), Ordering::Relaxed);
+    block
+        .host_process
+        .store(process::process_id(), Ordering::Relaxed);
+    block
+        .host_thread
+        .store(process::thread_id(), Ordering::Relaxed);
     let fs = block.fs_base.load(Ordering::Relaxed);
     if fs != 0 {
         // SAFETY: FS is the program's own, and FSGSBASE was checked at start.

@@ -183,7 +183,9 @@ unsafe extern "C" fn bannock_start(stack: *const usize, image: *const u8) -> ! {
         bannock_main(arguments)
     }
     let Some(value) = regions::take_restart(me) else {
-        report::line(format_args!("a process that the container does not know was started in it"));
+        report::line(format_args!(
+            "a process that the container does not know was started in it"
+        ));
         process::die()
     };
     Block::current().value.store(value, Ordering::Relaxed);
@@ -199,7 +201,9 @@ unsafe fn relocate(image: *const u8) {
     // SAFETY: the dynamic section and the relocations are where the program headers say; each
     // relocation names a word of the image.
     unsafe {
-        let Some(dynamic) = program_headers(image).iter().find(|h| h.kind == PT_DYNAMIC) else { return };
+        let Some(dynamic) = program_headers(image).iter().find(|h| h.kind == PT_DYNAMIC) else {
+            return;
+        };
         let mut entry = image.add(dynamic.vaddr).cast::<usize>();
         let (mut table, mut len) = (0, 0);
         while *entry != 0 {
@@ -234,7 +238,9 @@ fn check_processor(arguments: Arguments) {
         ));
     }
     if !entry::detect_extended_state() {
-        refuse(format_args!("the processor's extended state is larger than the runtime provides for"));
+        refuse(format_args!(
+            "the processor's extended state is larger than the runtime provides for"
+        ));
     }
 }
 
@@ -246,11 +252,18 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
     // SAFETY: new memory.
     let arena = unsafe { raw::syscall(sys::__NR_mmap, [0, ARENA, prot, flags, usize::MAX, 0]) };
     if arena < 0 {
-        refuse(format_args!("the host has no memory to start with (error {arena})"));
+        refuse(format_args!(
+            "the host has no memory to start with (error {arena})"
+        ));
     }
     heap::start_early(arena as usize, arena as usize + ARENA);
     // SAFETY: nothing of ours is open above the channel.
-    unsafe { raw::syscall(sys::__NR_close_range, [regions::IMAGE_FD as usize, u32::MAX as usize, 0, 0, 0, 0]) };
+    unsafe {
+        raw::syscall(
+            sys::__NR_close_range,
+            [regions::IMAGE_FD as usize, u32::MAX as usize, 0, 0, 0, 0],
+        )
+    };
 
     let file = file_bytes(image);
     let base = random_base();
@@ -264,10 +277,22 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
     let sealed = unsafe {
         raw::syscall(sys::__NR_fchmod, [fd as usize, 0o111, 0, 0, 0, 0]);
         let seals = sys::F_SEAL_WRITE | sys::F_SEAL_SHRINK | sys::F_SEAL_GROW | sys::F_SEAL_SEAL;
-        raw::syscall(sys::__NR_fcntl, [fd as usize, sys::F_ADD_SEALS as usize, seals as usize, 0, 0, 0])
+        raw::syscall(
+            sys::__NR_fcntl,
+            [
+                fd as usize,
+                sys::F_ADD_SEALS as usize,
+                seals as usize,
+                0,
+                0,
+                0,
+            ],
+        )
     };
     if sealed != 0 {
-        refuse(format_args!("the host cannot seal a memory file (error {sealed})"));
+        refuse(format_args!(
+            "the host cannot seal a memory file (error {sealed})"
+        ));
     }
     for (name, fd, len) in [
         (c"bannock-heap", regions::HEAP_FD, regions::HEAP_LEN),
@@ -277,7 +302,9 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
         // SAFETY: a plain call on our own descriptor.
         let ret = unsafe { raw::syscall(sys::__NR_ftruncate, [fd as usize, len, 0, 0, 0, 0]) };
         if ret != 0 {
-            refuse(format_args!("the host refuses a sparse memory file of {len} bytes (error {ret})"));
+            refuse(format_args!(
+                "the host refuses a sparse memory file of {len} bytes (error {ret})"
+            ));
         }
     }
     let args = [
@@ -290,7 +317,9 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
     ];
     // SAFETY: the vectors are those that the host made.
     let ret = unsafe { raw::syscall(sys::__NR_execveat, args) };
-    refuse(format_args!("cannot execute the relocated runtime (error {ret})"))
+    refuse(format_args!(
+        "cannot execute the relocated runtime (error {ret})"
+    ))
 }
 
 /// The published file as far as segments go, from the running image.
@@ -305,7 +334,13 @@ fn file_bytes(image: *const u8) -> Vec<u8> {
     for header in loads() {
         if let Some(part) = file.get_mut(header.offset..header.offset + header.file_len) {
             // SAFETY: the host has loaded `file_len` bytes at `vaddr`; they are read, not borrowed.
-            unsafe { core::ptr::copy_nonoverlapping(image.add(header.vaddr), part.as_mut_ptr(), part.len()) };
+            unsafe {
+                core::ptr::copy_nonoverlapping(
+                    image.add(header.vaddr),
+                    part.as_mut_ptr(),
+                    part.len(),
+                )
+            };
         }
     }
     // The file's section headers are not loaded: say that there are none (e_shoff; e_shnum,
@@ -321,7 +356,12 @@ fn file_bytes(image: *const u8) -> Vec<u8> {
 fn random_base() -> usize {
     let mut bytes = [0u8; 8];
     // SAFETY: the buffer is ours.
-    let ret = unsafe { raw::syscall(sys::__NR_getrandom, [bytes.as_mut_ptr() as usize, 8, 0, 0, 0, 0]) };
+    let ret = unsafe {
+        raw::syscall(
+            sys::__NR_getrandom,
+            [bytes.as_mut_ptr() as usize, 8, 0, 0, 0, 0],
+        )
+    };
     if ret != 8 {
         refuse(format_args!("the host has no random numbers (error {ret})"));
     }
@@ -334,7 +374,12 @@ fn memory_file(name: &CStr, number: i32, executable: bool) -> i32 {
     let flags = sys::MFD_ALLOW_SEALING | if executable { sys::MFD_EXEC } else { 0 };
     let create = |flags: u32| {
         // SAFETY: the name outlives the call.
-        unsafe { raw::syscall(sys::__NR_memfd_create, [name.as_ptr() as usize, flags as usize, 0, 0, 0, 0]) }
+        unsafe {
+            raw::syscall(
+                sys::__NR_memfd_create,
+                [name.as_ptr() as usize, flags as usize, 0, 0, 0, 0],
+            )
+        }
     };
     let mut fd = create(flags);
     if fd == -(linux_raw_sys::errno::EINVAL as isize) {
@@ -358,10 +403,21 @@ fn write_all(fd: i32, bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {
         // SAFETY: the buffer is ours.
-        let n = unsafe { raw::syscall(sys::__NR_write, [fd as usize, rest.as_ptr() as usize, rest.len(), 0, 0, 0]) };
-        match usize::try_from(n).ok().filter(|n| *n > 0).and_then(|n| rest.get(n..)) {
+        let n = unsafe {
+            raw::syscall(
+                sys::__NR_write,
+                [fd as usize, rest.as_ptr() as usize, rest.len(), 0, 0, 0],
+            )
+        };
+        match usize::try_from(n)
+            .ok()
+            .filter(|n| *n > 0)
+            .and_then(|n| rest.get(n..))
+        {
             Some(left) => rest = left,
-            None => refuse(format_args!("cannot write the relocated runtime (error {n})")),
+            None => refuse(format_args!(
+                "cannot write the relocated runtime (error {n})"
+            )),
         }
     }
 }
@@ -374,7 +430,14 @@ pub fn harden() {
     unsafe {
         let name = linux_raw_sys::prctl::PR_SET_DUMPABLE as usize;
         raw::syscall(sys::__NR_prctl, [name, 0, 0, 0, 0, 0]);
-        let args = [0, sys::RLIMIT_CORE as usize, limit.as_ptr() as usize, 0, 0, 0];
+        let args = [
+            0,
+            sys::RLIMIT_CORE as usize,
+            limit.as_ptr() as usize,
+            0,
+            0,
+            0,
+        ];
         raw::syscall(sys::__NR_prlimit64, args);
     }
 }

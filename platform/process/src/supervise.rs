@@ -36,13 +36,24 @@ pub fn wait() -> Event {
             return Event::Signals(outside);
         }
         let mut status = 0i32;
-        let args = [usize::MAX, core::ptr::from_mut(&mut status) as usize, WALL, 0, 0, 0];
+        let args = [
+            usize::MAX,
+            core::ptr::from_mut(&mut status) as usize,
+            WALL,
+            0,
+            0,
+            0,
+        ];
         // SAFETY: the status is ours.
-        let ret = unsafe { bannock_platform::platform().host_call_interruptible(sys::__NR_wait4, args) };
+        let ret =
+            unsafe { bannock_platform::platform().host_call_interruptible(sys::__NR_wait4, args) };
         match Errno::check(ret) {
             Ok(process) => {
                 let code = (status & 0x7f == 0).then_some(status >> 8 & 0xff);
-                return Event::Gone { process: process as i32, code };
+                return Event::Gone {
+                    process: process as i32,
+                    code,
+                };
             }
             Err(Errno::EINTR) => {}
             Err(_) => return Event::Empty,
@@ -54,6 +65,11 @@ pub fn wait() -> Event {
 pub fn end_all() {
     regions::header().dead.store(1, Ordering::SeqCst);
     // SAFETY: -1 means every process of the PID namespace except the caller, which is its first.
-    unsafe { raw::syscall(sys::__NR_kill, [usize::MAX, sys::SIGKILL as usize, 0, 0, 0, 0]) };
+    unsafe {
+        raw::syscall(
+            sys::__NR_kill,
+            [usize::MAX, sys::SIGKILL as usize, 0, 0, 0, 0],
+        )
+    };
     while wait() != Event::Empty {}
 }

@@ -27,8 +27,16 @@ pub(crate) fn find(start: usize) {
     START.store(start, Ordering::Relaxed);
     // SAFETY: the host maps the vDSO's image at the address it passes; its first page is there.
     let head = unsafe { core::slice::from_raw_parts(start as *const u8, bannock_platform::PAGE) };
-    let Ok(elf) = Elf::parse(head, MAX_LEN as u64) else { return };
-    let Some(len) = elf.load_segments().map(|s| s.vaddr.saturating_add(s.mem_len)).max() else { return };
+    let Ok(elf) = Elf::parse(head, MAX_LEN as u64) else {
+        return;
+    };
+    let Some(len) = elf
+        .load_segments()
+        .map(|s| s.vaddr.saturating_add(s.mem_len))
+        .max()
+    else {
+        return;
+    };
     if len as usize > MAX_LEN {
         return;
     }
@@ -65,9 +73,13 @@ fn symbol(image: &[u8], elf: &Elf, name: &[u8]) -> Option<usize> {
     // Without counting hash chains: entries run until the string table, which follows them.
     for index in 0..64 {
         let entry = symbols + index * 24;
-        let Some(info) = image.get(entry..entry + 24) else { break };
+        let Some(info) = image.get(entry..entry + 24) else {
+            break;
+        };
         let name_at = strings + u32::from_le_bytes(info.get(..4)?.try_into().ok()?) as usize;
-        let Some(found) = image.get(name_at..name_at + name.len() + 1) else { continue };
+        let Some(found) = image.get(name_at..name_at + name.len() + 1) else {
+            continue;
+        };
         if found.starts_with(name) && found.ends_with(&[0]) {
             return word(image, entry + 8);
         }

@@ -5,7 +5,14 @@
 
 extern crate alloc;
 
-use bannock_platform_process::{heap::Heap, raw, report, start::Arguments};
+mod container;
+mod mounts;
+
+use alloc::{string::String, vec::Vec};
+use bannock_boot::{BootFault, Configured, Options};
+use bannock_kernel::task::Linux;
+use bannock_platform_process::{heap::Heap, raw, report, set_kernel, start, start::Arguments};
+use container::Program;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -17,14 +24,71 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 }
 
 /// Installs the kernel in this process.
+// SAFETY: the start code calls it by this name and signature, once in each process.
 #[unsafe(no_mangle)]
-extern "Rust" fn bannock_install() {}
+extern "Rust" fn bannock_install() {
+    set_kernel(&Linux);
+}
 
 /// The container's first process.
+// SAFETY: the start code calls it by this name and signature, in the first process.
 #[unsafe(no_mangle)]
 extern "Rust" fn bannock_main(arguments: Arguments) -> ! {
-    for a in arguments.arguments() {
-        report::line(format_args!("argument {a:?}"));
+    let code = run(arguments).unwrap_or_else(|fault| {
+        report::line(format_args!("{fault}"));
+        fault.exit_code()
+    });
+    raw::exit(i32::from(code))
+}
+
+/// Host strings; what is not UTF-8 cannot be an option or a variable that a session names.
+fn text(strings: Vec<&core::ffi::CStr>) -> Vec<String> {
+    strings
+        .into_iter()
+        .filter_map(|s| s.to_str().ok())
+        .map(String::from)
+        .collect()
+}
+
+fn run(arguments: Arguments) -> Result<u8, BootFault> {
+    let words = text(arguments.arguments());
+    let options = match Options::parse(words.iter().skip(1).map(String::as_str)) {
+        Ok(options) => options,
+        Err(fault) => {
+            // The LAS's audit log learns of it, where there is a LAS.
+            Configured::refuse_start(fault.reason());
+            return Err(fault);
+        }
+    };
+    let environment = text(arguments.environment_strings());
+    let configured = Configured::open(&options)?;
+    let container = container::make(arguments);
+    if options.audit_host_calls {
+        start::audit_host_calls();
     }
-    raw::exit(7)
+    let Some(configured) = configured else {
+        let Some(standalone) = &options.standalone else {
+            return Err(BootFault::Failed("nothing to run".into()));
+        };
+        let mounts = mounts::standalone(&container, standalone)?;
+        let program = Program {
+            arguments: standalone.argv.clone(),
+            environment,
+            directory: "/".into(),
+        };
+        return container::supervise(&container, mounts, program, options.stats);
+    };
+    start::harden();
+    let provisioned = configured.attest()?.provision()?;
+    let mounts = match mounts::attested(&container, provisioned.config(), &options.trees) {
+        Ok(mounts) => mounts,
+        Err(fault) => {
+            provisioned.refuse(fault.reason());
+            return Err(fault);
+        }
+    };
+    let config = provisioned.run();
+    let program = Program::of(&config, &environment);
+    drop(config);
+    container::supervise(&container, mounts, program, options.stats)
 }

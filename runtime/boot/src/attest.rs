@@ -56,7 +56,12 @@ impl Configured {
             };
         };
         match Self::check(options, &hello) {
-            Ok((config_id, cas_key, cas)) => Ok(Some(Self { channel, config_id, cas_key, cas })),
+            Ok((config_id, cas_key, cas)) => Ok(Some(Self {
+                channel,
+                config_id,
+                cas_key,
+                cas,
+            })),
             Err(fault) => {
                 channel.denied(fault.reason());
                 Err(fault)
@@ -64,9 +69,14 @@ impl Configured {
         }
     }
 
-    fn check(options: &Options, hello: &Hello) -> Result<(String, SpkiSha256, SocketAddr), BootFault> {
+    fn check(
+        options: &Options,
+        hello: &Hello,
+    ) -> Result<(String, SpkiSha256, SocketAddr), BootFault> {
         let Some((config_id, cas_key)) = channel::service(hello) else {
-            return Err(BootFault::Denied("the LAS started this instance as something else than a service".into()));
+            return Err(BootFault::Denied(
+                "the LAS started this instance as something else than a service".into(),
+            ));
         };
         if options.standalone.is_some() {
             return Err(BootFault::Denied(format!(
@@ -74,16 +84,21 @@ impl Configured {
             )));
         }
         let Some(cas) = options.cas else {
-            return Err(BootFault::Denied("the host gave no address of a CAS (`--cas`)".into()));
+            return Err(BootFault::Denied(
+                "the host gave no address of a CAS (`--cas`)".into(),
+            ));
         };
-        let cas_key = SpkiSha256::try_from(&cas_key[..])
-            .map_err(|_| BootFault::Failed("the launch identity's CAS key has a wrong length".into()))?;
+        let cas_key = SpkiSha256::try_from(&cas_key[..]).map_err(|_| {
+            BootFault::Failed("the launch identity's CAS key has a wrong length".into())
+        })?;
         Ok((config_id.into(), cas_key, cas))
     }
 
-    /// Gives up, telling the LAS's audit log why.
-    pub fn refuse(self, reason: &str) {
-        self.channel.denied(reason);
+    /// Tells the LAS, where there is one, why this instance does not even start.
+    pub fn refuse_start(reason: &str) {
+        if let Ok(Some((channel, _))) = Channel::open() {
+            channel.denied(reason);
+        }
     }
 
     /// Connects to the pinned CAS and gets evidence for this very connection.
@@ -92,9 +107,13 @@ impl Configured {
     /// `Unavailable` when the CAS cannot be reached, `Denied` when another one answers.
     pub fn attest(self) -> Result<Attested, BootFault> {
         match self.connect() {
-            Ok((stream, evidence)) => {
-                Ok(Attested { channel: self.channel, config_id: self.config_id, cas: self.cas, stream, evidence })
-            }
+            Ok((stream, evidence)) => Ok(Attested {
+                channel: self.channel,
+                config_id: self.config_id,
+                cas: self.cas,
+                stream,
+                evidence,
+            }),
             Err(fault) => {
                 if matches!(fault, BootFault::Denied(_)) {
                     self.channel.denied(fault.reason());
@@ -105,8 +124,13 @@ impl Configured {
     }
 
     fn connect(&self) -> Result<(Stream<Socket>, Evidence), BootFault> {
-        let failed = |e: &dyn core::fmt::Display| BootFault::Failed(format!("cannot prepare the connection to the CAS: {e}"));
-        let now = host::time::clock(0).map_err(|e| failed(&e))?.seconds.unsigned_abs();
+        let failed = |e: &dyn core::fmt::Display| {
+            BootFault::Failed(format!("cannot prepare the connection to the CAS: {e}"))
+        };
+        let now = host::time::clock(0)
+            .map_err(|e| failed(&e))?
+            .seconds
+            .unsigned_abs();
         let provider = TlsProvider::new(&Entropy);
         let key = KeyPair::generate(&Entropy).map_err(|e| failed(&e))?;
         let profile = CertificateProfile {
@@ -115,7 +139,9 @@ impl Configured {
             not_after: now.saturating_add(CERTIFICATE_SPAN),
             extensions: &[],
         };
-        let identity = key.self_signed(&profile, &Entropy).map_err(|e| failed(&e))?;
+        let identity = key
+            .self_signed(&profile, &Entropy)
+            .map_err(|e| failed(&e))?;
         let own_key: [u8; 32] = *identity.spki_sha256().as_bytes();
         let config = ClientConfig {
             provider,
@@ -131,7 +157,9 @@ impl Configured {
             .connection()
             .export(binding::EXPORTER_LABEL, &[])
             .map_err(|e| failed(&e))?;
-        let evidence = self.channel.evidence(exporter, own_key, *self.cas_key.as_bytes())?;
+        let evidence = self
+            .channel
+            .evidence(exporter, own_key, *self.cas_key.as_bytes())?;
         Ok((stream, evidence))
     }
 
@@ -178,18 +206,24 @@ impl Attested {
         };
         let outcome = self.exchange(&request).and_then(|reply| match reply {
             cas::Reply::Configuration { config } => Ok(config),
-            cas::Reply::Denied { reason } => {
-                Err(BootFault::Denied(format!("the CAS refuses `{}`: {reason}", self.config_id)))
-            }
-            cas::Reply::Failed { reason } => {
-                Err(BootFault::Unavailable(format!("the CAS at {} could not decide: {reason}", self.cas)))
-            }
-            cas::Reply::Noted | cas::Reply::Evidence { .. } => {
-                Err(BootFault::Failed("the CAS answered something else than a configuration".into()))
-            }
+            cas::Reply::Denied { reason } => Err(BootFault::Denied(format!(
+                "the CAS refuses `{}`: {reason}",
+                self.config_id
+            ))),
+            cas::Reply::Failed { reason } => Err(BootFault::Unavailable(format!(
+                "the CAS at {} could not decide: {reason}",
+                self.cas
+            ))),
+            cas::Reply::Noted | cas::Reply::Evidence { .. } => Err(BootFault::Failed(
+                "the CAS answered something else than a configuration".into(),
+            )),
         });
         match outcome {
-            Ok(config) => Ok(Provisioned { channel: self.channel, stream: self.stream, config }),
+            Ok(config) => Ok(Provisioned {
+                channel: self.channel,
+                stream: self.stream,
+                config,
+            }),
             Err(fault) => {
                 if matches!(fault, BootFault::Denied(_)) {
                     self.channel.denied(fault.reason());
@@ -202,8 +236,9 @@ impl Attested {
     fn exchange(&mut self, request: &cas::Request) -> Result<cas::Reply, BootFault> {
         send(&mut self.stream, request).map_err(|e| explain(&self.cas, &e))?;
         let body = receive(&mut self.stream, &self.cas)?;
-        bannock_wire::decode("CAS reply", &body)
-            .map_err(|e| BootFault::Failed(format!("the CAS at {} sent something else: {e}", self.cas)))
+        bannock_wire::decode("CAS reply", &body).map_err(|e| {
+            BootFault::Failed(format!("the CAS at {} sent something else: {e}", self.cas))
+        })
     }
 }
 
@@ -259,7 +294,12 @@ impl Provisioned {
     /// Gives up, telling both audit logs why.
     pub fn refuse(mut self, reason: &str) {
         self.channel.denied(reason);
-        let _ = send(&mut self.stream, &cas::Request::Report { reason: reason.into() });
+        let _ = send(
+            &mut self.stream,
+            &cas::Request::Report {
+                reason: reason.into(),
+            },
+        );
         let _ = self.stream.close();
     }
 

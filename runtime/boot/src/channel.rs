@@ -25,7 +25,9 @@ impl Channel {
     ///
     /// `None` where there is no LAS: the descriptor is not open, or is no socket.
     pub(crate) fn open() -> Result<Option<(Self, Hello)>, BootFault> {
-        let channel = Self { socket: HostFd::inherited(CHANNEL_FD) };
+        let channel = Self {
+            socket: HostFd::inherited(CHANNEL_FD),
+        };
         let mut prefix = [0u8; frame::PREFIX];
         match host::net::receive(channel.socket, host::Into::Kernel(&mut prefix), 0, false) {
             Err(Errno::EBADF | Errno::ENOTSOCK) => return Ok(None),
@@ -46,23 +48,37 @@ impl Channel {
     }
 
     /// Asks for evidence for a connection on which this instance is the client.
-    pub(crate) fn evidence(&self, exporter: [u8; 32], own_key: [u8; 32], cas_key: [u8; 32]) -> Result<Evidence, BootFault> {
+    pub(crate) fn evidence(
+        &self,
+        exporter: [u8; 32],
+        own_key: [u8; 32],
+        cas_key: [u8; 32],
+    ) -> Result<Evidence, BootFault> {
         let channel = binding::Channel {
             role: binding::Role::Client,
             exporter,
             attester_key: own_key,
             peer_key: cas_key,
         };
-        match self.ask(&Request::Evidence { channel, version: VERSION.into() })? {
+        match self.ask(&Request::Evidence {
+            channel,
+            version: VERSION.into(),
+        })? {
             Reply::Evidence { evidence } => Ok(evidence),
-            Reply::Refused { reason } => Err(BootFault::Denied(format!("the LAS refuses to quote: {reason}"))),
-            _ => Err(BootFault::Failed("the LAS answered something else than evidence".into())),
+            Reply::Refused { reason } => Err(BootFault::Denied(format!(
+                "the LAS refuses to quote: {reason}"
+            ))),
+            _ => Err(BootFault::Failed(
+                "the LAS answered something else than evidence".into(),
+            )),
         }
     }
 
     /// Tells the LAS why this instance gives up; for its audit log.
     pub(crate) fn denied(&self, reason: &str) {
-        let _ = self.ask(&Request::Denied { reason: String::from(reason) });
+        let _ = self.ask(&Request::Denied {
+            reason: String::from(reason),
+        });
     }
 
     fn ask(&self, request: &Request) -> Result<Reply, BootFault> {
@@ -76,7 +92,8 @@ impl Channel {
     }
 
     fn body(&self, prefix: [u8; frame::PREFIX]) -> Result<Vec<u8>, BootFault> {
-        let len = frame::length(prefix, MAX_MESSAGE).map_err(|e| BootFault::Failed(format!("the LAS sent {e}")))?;
+        let len = frame::length(prefix, MAX_MESSAGE)
+            .map_err(|e| BootFault::Failed(format!("the LAS sent {e}")))?;
         let mut body = vec![0; len];
         self.fill(&mut body)?;
         Ok(body)
@@ -97,7 +114,12 @@ impl Channel {
 
     fn send(&self, mut bytes: &[u8]) -> Result<(), BootFault> {
         while !bytes.is_empty() {
-            match host::net::send(self.socket, host::From::Kernel(bytes), linux_raw_sys::net::MSG_NOSIGNAL, None) {
+            match host::net::send(
+                self.socket,
+                host::From::Kernel(bytes),
+                linux_raw_sys::net::MSG_NOSIGNAL,
+                None,
+            ) {
                 Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
                 Err(Errno::EINTR) => {}
                 Err(e) => return Err(lost(e)),
@@ -114,14 +136,17 @@ impl Drop for Channel {
 }
 
 fn lost(e: Errno) -> BootFault {
-    BootFault::Unavailable(format!("the channel to the LAS is lost ({e}); see the LAS's audit log"))
+    BootFault::Unavailable(format!(
+        "the channel to the LAS is lost ({e}); see the LAS's audit log"
+    ))
 }
 
 fn decode<T>(what: &'static str, bytes: &[u8]) -> Result<T, BootFault>
 where
     T: for<'b> bannock_wire::minicbor::Decode<'b, ()> + bannock_wire::minicbor::Encode<()>,
 {
-    bannock_wire::decode(what, bytes).map_err(|e| BootFault::Failed(format!("the LAS sent something else: {e}")))
+    bannock_wire::decode(what, bytes)
+        .map_err(|e| BootFault::Failed(format!("the LAS sent something else: {e}")))
 }
 
 /// Which service an instance was started as.

@@ -71,7 +71,11 @@ impl HostMount {
                     [source, "ro"] => (source, true),
                     _ => return None,
                 };
-                source.starts_with('/').then(|| Self::Host { path: path.into(), source: source.into(), read_only })
+                source.starts_with('/').then(|| Self::Host {
+                    path: path.into(),
+                    source: source.into(),
+                    read_only,
+                })
             }
             _ => None,
         }
@@ -87,15 +91,19 @@ impl Options {
         let mut options = Self::default();
         while let Some(argument) = arguments.next() {
             let mut value = || {
-                arguments
-                    .next()
-                    .ok_or_else(|| BootFault::Denied(format!("`{argument}` on the runtime's command line lacks its value")))
+                arguments.next().ok_or_else(|| {
+                    BootFault::Denied(format!(
+                        "`{argument}` on the runtime's command line lacks its value"
+                    ))
+                })
             };
             match argument {
                 "--cas" => {
                     let text = value()?;
                     let address = text.parse().map_err(|_| {
-                        BootFault::Denied(format!("`{text}` is not an address and port of a CAS, as in 127.0.0.1:8081"))
+                        BootFault::Denied(format!(
+                            "`{text}` is not an address and port of a CAS, as in 127.0.0.1:8081"
+                        ))
                     })?;
                     options.cas = Some(address);
                 }
@@ -106,7 +114,9 @@ impl Options {
                 "--mount" => {
                     let text = value()?;
                     let mount = HostMount::parse(text).ok_or_else(|| {
-                        BootFault::Denied(format!("`{text}` is not a mount; write host:PATH[:SOURCE][:ro] or memory:PATH"))
+                        BootFault::Denied(format!(
+                            "`{text}` is not a mount; write host:PATH[:SOURCE][:ro] or memory:PATH"
+                        ))
                     })?;
                     match &mut options.standalone {
                         Some(standalone) => standalone.mounts.push(mount),
@@ -114,7 +124,9 @@ impl Options {
                     }
                 }
                 "--" => match &mut options.standalone {
-                    Some(standalone) => standalone.argv = arguments.by_ref().map(String::from).collect(),
+                    Some(standalone) => {
+                        standalone.argv = arguments.by_ref().map(String::from).collect()
+                    }
                     None => return Err(refused(argument)),
                 },
                 other => return Err(refused(other)),
@@ -140,7 +152,16 @@ mod tests {
 
     #[test]
     fn addresses_and_paths_are_understood() {
-        let options = parse(&["--cas", "127.0.0.1:8081", "--tree", "/a.tree", "--tree", "/b.tree", "--stats"]).unwrap();
+        let options = parse(&[
+            "--cas",
+            "127.0.0.1:8081",
+            "--tree",
+            "/a.tree",
+            "--tree",
+            "/b.tree",
+            "--stats",
+        ])
+        .unwrap();
         assert_eq!(options.cas, Some("127.0.0.1:8081".parse().unwrap()));
         assert_eq!(options.trees, ["/a.tree", "/b.tree"]);
         assert!(options.stats && !options.audit_host_calls && options.standalone.is_none());
@@ -148,21 +169,47 @@ mod tests {
 
     #[test]
     fn whatever_else_the_host_adds_is_refused() {
-        for added in [&["--cas", "127.0.0.1:1", "--init-file=/tmp/x"][..], &["x"], &["--", "sh"], &["--mount", "memory:/x"], &["--cas"], &["--cas", "localhost"]] {
-            assert!(matches!(parse(added), Err(BootFault::Denied(_))), "{added:?}");
+        for added in [
+            &["--cas", "127.0.0.1:1", "--init-file=/tmp/x"][..],
+            &["x"],
+            &["--", "sh"],
+            &["--mount", "memory:/x"],
+            &["--cas"],
+            &["--cas", "localhost"],
+        ] {
+            assert!(
+                matches!(parse(added), Err(BootFault::Denied(_))),
+                "{added:?}"
+            );
         }
     }
 
     #[test]
     fn a_standalone_run_names_program_and_mounts() {
-        let options = parse(&["--standalone", "--mount", "host:/data:/srv/x:ro", "--mount", "memory:/tmp", "--", "/bin/sh", "--cas"]).unwrap();
+        let options = parse(&[
+            "--standalone",
+            "--mount",
+            "host:/data:/srv/x:ro",
+            "--mount",
+            "memory:/tmp",
+            "--",
+            "/bin/sh",
+            "--cas",
+        ])
+        .unwrap();
         let standalone = options.standalone.unwrap();
         assert_eq!(standalone.argv, ["/bin/sh", "--cas"]);
         assert_eq!(
             standalone.mounts,
             [
-                HostMount::Host { path: "/data".into(), source: "/srv/x".into(), read_only: true },
-                HostMount::Memory { path: "/tmp".into() },
+                HostMount::Host {
+                    path: "/data".into(),
+                    source: "/srv/x".into(),
+                    read_only: true
+                },
+                HostMount::Memory {
+                    path: "/tmp".into()
+                },
             ]
         );
         assert!(parse(&["--standalone", "--mount", "host:relative"]).is_err());

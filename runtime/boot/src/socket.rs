@@ -15,10 +15,23 @@ pub(crate) struct Socket(HostFd);
 impl Socket {
     /// Connects to `address`.
     pub(crate) fn connect(address: &SocketAddr) -> Result<Self, Errno> {
-        let domain = if address.is_ipv4() { raw::AF_INET } else { raw::AF_INET6 };
-        let socket = Self(net::socket(domain, raw::SOCK_STREAM, raw::IPPROTO_TCP as u32)?);
+        let domain = if address.is_ipv4() {
+            raw::AF_INET
+        } else {
+            raw::AF_INET6
+        };
+        let socket = Self(net::socket(
+            domain,
+            raw::SOCK_STREAM,
+            raw::IPPROTO_TCP as u32,
+        )?);
         // Handshake messages are small and answered at once.
-        net::set_option(socket.0, raw::IPPROTO_TCP as u32, raw::TCP_NODELAY, &1i32.to_ne_bytes())?;
+        net::set_option(
+            socket.0,
+            raw::IPPROTO_TCP as u32,
+            raw::TCP_NODELAY,
+            &1i32.to_ne_bytes(),
+        )?;
         net::connect(socket.0, &encode(address))?;
         Ok(socket)
     }

@@ -109,7 +109,14 @@ pub(crate) fn counted(ret: Result<usize, Errno>, len: usize) -> Result<usize, Er
 
 /// Sleeps while `word` is `expected`, between processes; spurious returns happen.
 pub fn futex_wait(word: &AtomicU32, expected: u32) {
-    let args = [word.as_ptr() as usize, raw::FUTEX_WAIT as usize, expected as usize, 0, 0, 0];
+    let args = [
+        word.as_ptr() as usize,
+        raw::FUTEX_WAIT as usize,
+        expected as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the word outlives the call, and the host only compares it.
     let _ = unsafe { call(raw::__NR_futex, args) };
 }
@@ -118,10 +125,21 @@ pub fn futex_wait(word: &AtomicU32, expected: u32) {
 ///
 /// # Errors
 /// `EINTR` or `ETIMEDOUT`; a changed word is a success.
-pub fn futex_wait_interruptible(word: &AtomicU32, expected: u32, timeout: Option<u64>) -> Result<(), Errno> {
+pub fn futex_wait_interruptible(
+    word: &AtomicU32,
+    expected: u32,
+    timeout: Option<u64>,
+) -> Result<(), Errno> {
     let time = timeout.map(time::Timespec::from_nanos);
     let pointer = time.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
-    let args = [word.as_ptr() as usize, raw::FUTEX_WAIT as usize, expected as usize, pointer, 0, 0];
+    let args = [
+        word.as_ptr() as usize,
+        raw::FUTEX_WAIT as usize,
+        expected as usize,
+        pointer,
+        0,
+        0,
+    ];
     // SAFETY: the word and the time outlive the call, and the host only reads them.
     match unsafe { blocking(raw::__NR_futex, args) } {
         Ok(_) | Err(Errno::EAGAIN) => Ok(()),
@@ -131,7 +149,14 @@ pub fn futex_wait_interruptible(word: &AtomicU32, expected: u32, timeout: Option
 
 /// Wakes up to `count` sleepers on `word`.
 pub fn futex_wake(word: &AtomicU32, count: i32) {
-    let args = [word.as_ptr() as usize, raw::FUTEX_WAKE as usize, count as usize, 0, 0, 0];
+    let args = [
+        word.as_ptr() as usize,
+        raw::FUTEX_WAKE as usize,
+        count as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the host uses the word's address only as a name.
     let _ = unsafe { call(raw::__NR_futex, args) };
 }
@@ -142,13 +167,27 @@ pub fn futex_wake(word: &AtomicU32, count: i32) {
 ///
 /// # Errors
 /// What the host said.
-pub fn user_futex(word: UserSlice, op: u32, value: u32, timeout_or_value2: FutexArgument, word2: UserSlice, value3: u32) -> Result<usize, Errno> {
+pub fn user_futex(
+    word: UserSlice,
+    op: u32,
+    value: u32,
+    timeout_or_value2: FutexArgument,
+    word2: UserSlice,
+    value3: u32,
+) -> Result<usize, Errno> {
     let fourth = match &timeout_or_value2 {
         FutexArgument::Timeout(Some(t)) => core::ptr::from_ref(t) as usize,
         FutexArgument::Timeout(None) => 0,
         FutexArgument::Value(v) => *v as usize,
     };
-    let args = [word.start(), op as usize, value as usize, fourth, word2.start(), value3 as usize];
+    let args = [
+        word.start(),
+        op as usize,
+        value as usize,
+        fourth,
+        word2.start(),
+        value3 as usize,
+    ];
     // SAFETY: both words lie in the program's memory; the timeout outlives the call.
     unsafe { blocking(raw::__NR_futex, args) }
 }
@@ -190,7 +229,12 @@ pub(crate) fn cache_discard(offset: u64, len: u64) -> Result<(), Errno> {
 }
 
 /// Reads from a host file to an address inside the cache window.
-pub(crate) fn pread_raw(file: HostFd, address: usize, len: usize, offset: u64) -> Result<usize, Errno> {
+pub(crate) fn pread_raw(
+    file: HostFd,
+    address: usize,
+    len: usize,
+    offset: u64,
+) -> Result<usize, Errno> {
     let args = [file.arg(), address, len, offset as usize, 0, 0];
     // SAFETY: the caller passes a range inside the cache window, which no reference points into.
     counted(unsafe { call(raw::__NR_pread64, args) }, len)

@@ -28,7 +28,14 @@ pub fn socket(domain: u32, kind: u32, protocol: u32) -> Result<HostFd, Errno> {
 /// What the host said.
 pub fn socket_pair(domain: u32, kind: u32, protocol: u32) -> Result<(HostFd, HostFd), Errno> {
     let mut ends = [-1i32; 2];
-    let args = [domain as usize, kind as usize, protocol as usize, ends.as_mut_ptr() as usize, 0, 0];
+    let args = [
+        domain as usize,
+        kind as usize,
+        protocol as usize,
+        ends.as_mut_ptr() as usize,
+        0,
+        0,
+    ];
     // SAFETY: the array is ours.
     unsafe { call(raw::__NR_socketpair, args) }?;
     let [a, b] = ends;
@@ -44,7 +51,13 @@ pub fn socket_pair(domain: u32, kind: u32, protocol: u32) -> Result<(HostFd, Hos
 /// What the host said.
 pub fn bind(fd: HostFd, address: &[u8]) -> Result<(), Errno> {
     // SAFETY: the address outlives the call.
-    unsafe { call(raw::__NR_bind, [fd.arg(), address.as_ptr() as usize, address.len(), 0, 0, 0]) }.map(drop)
+    unsafe {
+        call(
+            raw::__NR_bind,
+            [fd.arg(), address.as_ptr() as usize, address.len(), 0, 0, 0],
+        )
+    }
+    .map(drop)
 }
 
 /// connect(2).
@@ -53,7 +66,13 @@ pub fn bind(fd: HostFd, address: &[u8]) -> Result<(), Errno> {
 /// What the host said.
 pub fn connect(fd: HostFd, address: &[u8]) -> Result<(), Errno> {
     // SAFETY: the address outlives the call.
-    unsafe { blocking(raw::__NR_connect, [fd.arg(), address.as_ptr() as usize, address.len(), 0, 0, 0]) }.map(drop)
+    unsafe {
+        blocking(
+            raw::__NR_connect,
+            [fd.arg(), address.as_ptr() as usize, address.len(), 0, 0, 0],
+        )
+    }
+    .map(drop)
 }
 
 /// listen(2).
@@ -72,7 +91,12 @@ pub fn listen(fd: HostFd, backlog: u32) -> Result<(), Errno> {
 pub fn accept(fd: HostFd, flags: u32) -> Result<(HostFd, Vec<u8>), Errno> {
     let (ret, address) = with_address(|pointer, len| {
         // SAFETY: the buffers outlive the call.
-        unsafe { blocking(raw::__NR_accept4, [fd.arg(), pointer, len, flags as usize, 0, 0]) }
+        unsafe {
+            blocking(
+                raw::__NR_accept4,
+                [fd.arg(), pointer, len, flags as usize, 0, 0],
+            )
+        }
     });
     Ok((HostFd::from_return(ret?)?, address))
 }
@@ -101,10 +125,15 @@ pub fn peer_address(fd: HostFd) -> Result<Vec<u8>, Errno> {
     ret.map(|_| address)
 }
 
-fn with_address(f: impl FnOnce(usize, usize) -> Result<usize, Errno>) -> (Result<usize, Errno>, Vec<u8>) {
+fn with_address(
+    f: impl FnOnce(usize, usize) -> Result<usize, Errno>,
+) -> (Result<usize, Errno>, Vec<u8>) {
     let mut address = alloc::vec![0u8; MAX_ADDRESS];
     let mut len = MAX_ADDRESS as u32;
-    let ret = f(address.as_mut_ptr() as usize, core::ptr::from_mut(&mut len) as usize);
+    let ret = f(
+        address.as_mut_ptr() as usize,
+        core::ptr::from_mut(&mut len) as usize,
+    );
     address.truncate(len as usize);
     (ret, address)
 }
@@ -122,7 +151,12 @@ pub fn shutdown(fd: HostFd, how: u32) -> Result<(), Errno> {
 ///
 /// # Errors
 /// What the host said.
-pub fn send(fd: HostFd, from: From<'_>, flags: u32, address: Option<&[u8]>) -> Result<usize, Errno> {
+pub fn send(
+    fd: HostFd,
+    from: From<'_>,
+    flags: u32,
+    address: Option<&[u8]>,
+) -> Result<usize, Errno> {
     let (pointer, len) = from.parts();
     let (a, a_len) = address.map_or((0, 0), |a| (a.as_ptr() as usize, a.len()));
     let args = [fd.arg(), pointer, len, flags as usize, a, a_len];
@@ -135,7 +169,12 @@ pub fn send(fd: HostFd, from: From<'_>, flags: u32, address: Option<&[u8]>) -> R
 ///
 /// # Errors
 /// What the host said.
-pub fn receive(fd: HostFd, into: Into<'_>, flags: u32, want_address: bool) -> Result<(usize, Vec<u8>), Errno> {
+pub fn receive(
+    fd: HostFd,
+    into: Into<'_>,
+    flags: u32,
+    want_address: bool,
+) -> Result<(usize, Vec<u8>), Errno> {
     let (pointer, len) = into.parts();
     if !want_address {
         let args = [fd.arg(), pointer, len, flags as usize, 0, 0];
@@ -145,14 +184,23 @@ pub fn receive(fd: HostFd, into: Into<'_>, flags: u32, want_address: bool) -> Re
     }
     let (ret, address) = with_address(|a, a_len| {
         // SAFETY: as above; the address buffers outlive the call.
-        unsafe { blocking(raw::__NR_recvfrom, [fd.arg(), pointer, len, flags as usize, a, a_len]) }
+        unsafe {
+            blocking(
+                raw::__NR_recvfrom,
+                [fd.arg(), pointer, len, flags as usize, a, a_len],
+            )
+        }
     });
     received(ret, len, flags).map(|n| (n, address))
 }
 
 fn received(ret: Result<usize, Errno>, len: usize, flags: u32) -> Result<usize, Errno> {
     // With MSG_TRUNC the true length of a datagram is returned; it says nothing about the buffer.
-    if flags & net::MSG_TRUNC != 0 { ret } else { counted(ret, len) }
+    if flags & net::MSG_TRUNC != 0 {
+        ret
+    } else {
+        counted(ret, len)
+    }
 }
 
 /// A message for [`send_message`].
@@ -176,14 +224,28 @@ pub fn send_message(fd: HostFd, message: &Outgoing<'_>, flags: u32) -> Result<us
         pad: 0,
         vector: message.data.address(),
         vector_len: message.data.count(),
-        control: if message.control.is_empty() { 0 } else { message.control.as_ptr() as usize },
+        control: if message.control.is_empty() {
+            0
+        } else {
+            message.control.as_ptr() as usize
+        },
         control_len: message.control.len(),
         flags: 0,
         pad2: 0,
     };
-    let args = [fd.arg(), core::ptr::from_ref(&header) as usize, flags as usize, 0, 0, 0];
+    let args = [
+        fd.arg(),
+        core::ptr::from_ref(&header) as usize,
+        flags as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: all parts of the message outlive the call; the data ranges are the program's.
-    counted(unsafe { blocking(raw::__NR_sendmsg, args) }, message.data.total())
+    counted(
+        unsafe { blocking(raw::__NR_sendmsg, args) },
+        message.data.total(),
+    )
 }
 
 /// What [`receive_message`] got.
@@ -216,12 +278,28 @@ pub fn receive_message(fd: HostFd, into: &UserVector, flags: u32) -> Result<Inco
         flags: 0,
         pad2: 0,
     };
-    let args = [fd.arg(), core::ptr::from_mut(&mut header) as usize, flags as usize, 0, 0, 0];
+    let args = [
+        fd.arg(),
+        core::ptr::from_mut(&mut header) as usize,
+        flags as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: all buffers outlive the call; the data ranges are the program's.
-    let len = received(unsafe { blocking(raw::__NR_recvmsg, args) }, into.total(), flags)?;
+    let len = received(
+        unsafe { blocking(raw::__NR_recvmsg, args) },
+        into.total(),
+        flags,
+    )?;
     address.truncate(header.name_len as usize);
     control.truncate(header.control_len);
-    Ok(Incoming { len, address, control, flags: header.flags })
+    Ok(Incoming {
+        len,
+        address,
+        control,
+        flags: header.flags,
+    })
 }
 
 /// `struct msghdr`, with addresses as integers.
@@ -263,7 +341,14 @@ pub fn option(fd: HostFd, level: u32, name: u32, into: &mut [u8]) -> Result<usiz
 /// # Errors
 /// What the host said.
 pub fn set_option(fd: HostFd, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-    let args = [fd.arg(), level as usize, name as usize, value.as_ptr() as usize, value.len(), 0];
+    let args = [
+        fd.arg(),
+        level as usize,
+        name as usize,
+        value.as_ptr() as usize,
+        value.len(),
+        0,
+    ];
     // SAFETY: the value outlives the call.
     unsafe { call(raw::__NR_setsockopt, args) }.map(drop)
 }

@@ -34,9 +34,22 @@ pub fn epoll() -> Result<HostFd, Errno> {
 ///
 /// # Errors
 /// What the host said.
-pub fn epoll_control(epoll: HostFd, operation: u32, fd: HostFd, events: u32, data: u64) -> Result<(), Errno> {
+pub fn epoll_control(
+    epoll: HostFd,
+    operation: u32,
+    fd: HostFd,
+    events: u32,
+    data: u64,
+) -> Result<(), Errno> {
     let mut event = raw::epoll_event { events, data };
-    let args = [epoll.arg(), operation as usize, fd.arg(), core::ptr::from_mut(&mut event) as usize, 0, 0];
+    let args = [
+        epoll.arg(),
+        operation as usize,
+        fd.arg(),
+        core::ptr::from_mut(&mut event) as usize,
+        0,
+        0,
+    ];
     // SAFETY: the event outlives the call.
     unsafe { call(raw::__NR_epoll_ctl, args) }.map(drop)
 }
@@ -45,13 +58,30 @@ pub fn epoll_control(epoll: HostFd, operation: u32, fd: HostFd, events: u32, dat
 ///
 /// # Errors
 /// What the host said.
-pub fn epoll_wait(epoll: HostFd, limit: usize, timeout: Option<Timespec>) -> Result<Vec<(u32, u64)>, Errno> {
+pub fn epoll_wait(
+    epoll: HostFd,
+    limit: usize,
+    timeout: Option<Timespec>,
+) -> Result<Vec<(u32, u64)>, Errno> {
     let mut events = alloc::vec![raw::epoll_event { events: 0, data: 0 }; limit];
-    let pointer = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
-    let args = [epoll.arg(), events.as_mut_ptr() as usize, limit, pointer, 0, size_of::<u64>()];
+    let pointer = timeout
+        .as_ref()
+        .map_or(0, |t| core::ptr::from_ref(t) as usize);
+    let args = [
+        epoll.arg(),
+        events.as_mut_ptr() as usize,
+        limit,
+        pointer,
+        0,
+        size_of::<u64>(),
+    ];
     // SAFETY: the array and the time outlive the call.
     let count = super::counted(unsafe { blocking(raw::__NR_epoll_pwait2, args) }, limit)?;
-    Ok(events.iter().take(count).map(|e| (e.events, e.data)).collect())
+    Ok(events
+        .iter()
+        .take(count)
+        .map(|e| (e.events, e.data))
+        .collect())
 }
 
 /// eventfd2(2).
@@ -60,7 +90,12 @@ pub fn epoll_wait(epoll: HostFd, limit: usize, timeout: Option<Timespec>) -> Res
 /// What the host said.
 pub fn event(initial: u32, flags: u32) -> Result<HostFd, Errno> {
     // SAFETY: no pointers.
-    HostFd::from_return(unsafe { call(raw::__NR_eventfd2, [initial as usize, flags as usize, 0, 0, 0, 0]) }?)
+    HostFd::from_return(unsafe {
+        call(
+            raw::__NR_eventfd2,
+            [initial as usize, flags as usize, 0, 0, 0, 0],
+        )
+    }?)
 }
 
 /// timerfd_create(2).
@@ -69,7 +104,12 @@ pub fn event(initial: u32, flags: u32) -> Result<HostFd, Errno> {
 /// What the host said.
 pub fn timer(clock: i32, flags: u32) -> Result<HostFd, Errno> {
     // SAFETY: no pointers.
-    HostFd::from_return(unsafe { call(raw::__NR_timerfd_create, [clock as usize, flags as usize, 0, 0, 0, 0]) }?)
+    HostFd::from_return(unsafe {
+        call(
+            raw::__NR_timerfd_create,
+            [clock as usize, flags as usize, 0, 0, 0, 0],
+        )
+    }?)
 }
 
 /// timerfd_settime(2): [interval, value]; returns the previous setting.
@@ -78,7 +118,14 @@ pub fn timer(clock: i32, flags: u32) -> Result<HostFd, Errno> {
 /// What the host said.
 pub fn set_timer(fd: HostFd, flags: u32, setting: [Timespec; 2]) -> Result<[Timespec; 2], Errno> {
     let mut old = [Timespec::default(); 2];
-    let args = [fd.arg(), flags as usize, setting.as_ptr() as usize, old.as_mut_ptr() as usize, 0, 0];
+    let args = [
+        fd.arg(),
+        flags as usize,
+        setting.as_ptr() as usize,
+        old.as_mut_ptr() as usize,
+        0,
+        0,
+    ];
     // SAFETY: both arrays outlive the call.
     unsafe { call(raw::__NR_timerfd_settime, args) }?;
     Ok(old)
@@ -91,6 +138,11 @@ pub fn set_timer(fd: HostFd, flags: u32, setting: [Timespec; 2]) -> Result<[Time
 pub fn timer_setting(fd: HostFd) -> Result<[Timespec; 2], Errno> {
     let mut now = [Timespec::default(); 2];
     // SAFETY: the array outlives the call.
-    unsafe { call(raw::__NR_timerfd_gettime, [fd.arg(), now.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    unsafe {
+        call(
+            raw::__NR_timerfd_gettime,
+            [fd.arg(), now.as_mut_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
     Ok(now)
 }

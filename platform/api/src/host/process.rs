@@ -40,7 +40,10 @@ pub fn yield_now() {
 pub fn affinity(into: &mut [u8]) -> Result<usize, Errno> {
     let args = [0, into.len(), into.as_mut_ptr() as usize, 0, 0, 0];
     // SAFETY: the buffer is ours.
-    super::counted(unsafe { call(raw::__NR_sched_getaffinity, args) }, into.len())
+    super::counted(
+        unsafe { call(raw::__NR_sched_getaffinity, args) },
+        into.len(),
+    )
 }
 
 /// sched_setaffinity(2) of the calling thread.
@@ -57,7 +60,14 @@ pub fn set_affinity(mask: &[u8]) -> Result<(), Errno> {
 #[must_use]
 pub fn cpu() -> (u32, u32) {
     let (mut cpu, mut node) = (0u32, 0u32);
-    let args = [core::ptr::from_mut(&mut cpu) as usize, core::ptr::from_mut(&mut node) as usize, 0, 0, 0, 0];
+    let args = [
+        core::ptr::from_mut(&mut cpu) as usize,
+        core::ptr::from_mut(&mut node) as usize,
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: both words are ours.
     let _ = unsafe { call(raw::__NR_getcpu, args) };
     (cpu, node)
@@ -70,7 +80,19 @@ pub fn cpu() -> (u32, u32) {
 pub fn usage(who: i32) -> Result<raw::rusage, Errno> {
     let mut value = MaybeUninit::<raw::rusage>::zeroed();
     // SAFETY: the structure is ours.
-    unsafe { call(raw::__NR_getrusage, [who as isize as usize, value.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    unsafe {
+        call(
+            raw::__NR_getrusage,
+            [
+                who as isize as usize,
+                value.as_mut_ptr() as usize,
+                0,
+                0,
+                0,
+                0,
+            ],
+        )
+    }?;
     // SAFETY: it was zeroed, and integers may hold anything.
     Ok(unsafe { value.assume_init() })
 }
@@ -82,7 +104,12 @@ pub fn usage(who: i32) -> Result<raw::rusage, Errno> {
 pub fn times() -> Result<(usize, [i64; 4]), Errno> {
     let mut value = [0i64; 4];
     // SAFETY: the structure is ours.
-    let ticks = unsafe { call(raw::__NR_times, [value.as_mut_ptr() as usize, 0, 0, 0, 0, 0]) }?;
+    let ticks = unsafe {
+        call(
+            raw::__NR_times,
+            [value.as_mut_ptr() as usize, 0, 0, 0, 0, 0],
+        )
+    }?;
     Ok((ticks, value))
 }
 
@@ -93,7 +120,12 @@ pub fn times() -> Result<(usize, [i64; 4]), Errno> {
 pub fn system_information() -> Result<linux_raw_sys::system::sysinfo, Errno> {
     let mut value = MaybeUninit::<linux_raw_sys::system::sysinfo>::zeroed();
     // SAFETY: the structure is ours.
-    unsafe { call(raw::__NR_sysinfo, [value.as_mut_ptr() as usize, 0, 0, 0, 0, 0]) }?;
+    unsafe {
+        call(
+            raw::__NR_sysinfo,
+            [value.as_mut_ptr() as usize, 0, 0, 0, 0, 0],
+        )
+    }?;
     // SAFETY: it was zeroed, and integers may hold anything.
     Ok(unsafe { value.assume_init() })
 }
@@ -101,7 +133,12 @@ pub fn system_information() -> Result<linux_raw_sys::system::sysinfo, Errno> {
 /// Sets the name under which the host shows the calling thread.
 pub fn set_name(name: &core::ffi::CStr) {
     // SAFETY: the name outlives the call.
-    let _ = unsafe { call(raw::__NR_prctl, [raw_prctl_set_name(), name.as_ptr() as usize, 0, 0, 0, 0]) };
+    let _ = unsafe {
+        call(
+            raw::__NR_prctl,
+            [raw_prctl_set_name(), name.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    };
 }
 
 const fn raw_prctl_set_name() -> usize {

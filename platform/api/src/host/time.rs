@@ -34,7 +34,9 @@ impl Timespec {
         if self.seconds < 0 || !(0..1_000_000_000).contains(&self.nanoseconds) {
             return Err(Errno::EINVAL);
         }
-        Ok((self.seconds as u64).saturating_mul(1_000_000_000).saturating_add(self.nanoseconds as u64))
+        Ok((self.seconds as u64)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(self.nanoseconds as u64))
     }
 }
 
@@ -47,7 +49,14 @@ pub fn clock(id: i32) -> Result<Timespec, Errno> {
         return Ok(time);
     }
     let mut time = Timespec::default();
-    let args = [id as usize, core::ptr::from_mut(&mut time) as usize, 0, 0, 0, 0];
+    let args = [
+        id as usize,
+        core::ptr::from_mut(&mut time) as usize,
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the structure is ours.
     unsafe { call(raw::__NR_clock_gettime, args) }?;
     Ok(time)
@@ -59,7 +68,14 @@ pub fn clock(id: i32) -> Result<Timespec, Errno> {
 /// `EINVAL` for an unknown clock.
 pub fn resolution(id: i32) -> Result<Timespec, Errno> {
     let mut time = Timespec::default();
-    let args = [id as usize, core::ptr::from_mut(&mut time) as usize, 0, 0, 0, 0];
+    let args = [
+        id as usize,
+        core::ptr::from_mut(&mut time) as usize,
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the structure is ours.
     unsafe { call(raw::__NR_clock_getres, args) }?;
     Ok(time)
@@ -68,7 +84,9 @@ pub fn resolution(id: i32) -> Result<Timespec, Errno> {
 /// Nanoseconds of the monotonic clock.
 #[must_use]
 pub fn monotonic() -> u64 {
-    clock(raw::CLOCK_MONOTONIC as i32).and_then(Timespec::to_nanos).unwrap_or(0)
+    clock(raw::CLOCK_MONOTONIC as i32)
+        .and_then(Timespec::to_nanos)
+        .unwrap_or(0)
 }
 
 /// Sleeps for `time`, or until it where `absolute`; returns the time left on an interrupt.
@@ -77,7 +95,11 @@ pub fn monotonic() -> u64 {
 /// (`EINTR`, time left) on an interrupt, and what else the host said.
 pub fn sleep(id: i32, absolute: bool, time: Timespec) -> Result<(), (Errno, Timespec)> {
     let mut left = time;
-    let flags = if absolute { raw::TIMER_ABSTIME as usize } else { 0 };
+    let flags = if absolute {
+        raw::TIMER_ABSTIME as usize
+    } else {
+        0
+    };
     let args = [
         id as usize,
         flags,
@@ -104,7 +126,14 @@ pub type IntervalSetting = [[i64; 2]; 2];
 /// `EINVAL`.
 pub fn set_interval_timer(which: u32, setting: &IntervalSetting) -> Result<IntervalSetting, Errno> {
     let mut old = [[0; 2]; 2];
-    let args = [which as usize, setting.as_ptr() as usize, old.as_mut_ptr() as usize, 0, 0, 0];
+    let args = [
+        which as usize,
+        setting.as_ptr() as usize,
+        old.as_mut_ptr() as usize,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: both structures outlive the call.
     unsafe { call(raw::__NR_setitimer, args) }?;
     Ok(old)
@@ -117,6 +146,11 @@ pub fn set_interval_timer(which: u32, setting: &IntervalSetting) -> Result<Inter
 pub fn interval_timer(which: u32) -> Result<IntervalSetting, Errno> {
     let mut now = [[0; 2]; 2];
     // SAFETY: the structure is ours.
-    unsafe { call(raw::__NR_getitimer, [which as usize, now.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+    unsafe {
+        call(
+            raw::__NR_getitimer,
+            [which as usize, now.as_mut_ptr() as usize, 0, 0, 0, 0],
+        )
+    }?;
     Ok(now)
 }

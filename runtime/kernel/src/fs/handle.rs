@@ -8,7 +8,7 @@ use crate::task::Thread;
 use alloc::{boxed::Box, sync::Arc};
 use bannock_platform::host::{self, HostFd, file::UserVector};
 use bannock_platform::{Errno, FileBytes, current, sync::Mutex, user::UserSlice};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use linux_raw_sys::general as raw;
 
 /// Status flags that `F_SETFL` can change.
@@ -19,12 +19,9 @@ pub const SETTABLE_FLAGS: u32 =
 const TRANSIENT_FLAGS: u32 =
     raw::O_CREAT | raw::O_EXCL | raw::O_NOCTTY | raw::O_TRUNC | raw::O_CLOEXEC;
 
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
 /// An open file description: what duplicates and children share.
 pub struct OpenFile {
     ops: Box<dyn FileOps>,
-    id: u64,
     flags: AtomicU32,
     /// Position, where the kernel keeps it.
     offset: Mutex<u64>,
@@ -44,7 +41,6 @@ impl OpenFile {
     ) -> Arc<Self> {
         Arc::new(Self {
             ops,
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             flags: AtomicU32::new(flags & !TRANSIENT_FLAGS),
             offset: Mutex::new(0),
             location,
@@ -87,7 +83,8 @@ impl OpenFile {
     /// A number that tells open files apart, never reused.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.id
+        // The same object has the same address in all processes of the container.
+        core::ptr::from_ref(self) as u64
     }
 
     /// Access mode and status flags.
@@ -130,7 +127,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(locks) = self.ops.locks() {
-            locks.release(LockOwner::File(self.id));
+            locks.release(LockOwner::File(self.id()));
         }
     }
 }

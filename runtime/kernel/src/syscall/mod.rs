@@ -126,19 +126,40 @@ impl Row {
         arguments: &'static [Argument],
         handler: fn(&Call<'_>) -> Outcome,
     ) -> Self {
-        Self { number, name, arguments, state: State::Emulated, handler, notes: "" }
+        Self {
+            number,
+            name,
+            arguments,
+            state: State::Emulated,
+            handler,
+            notes: "",
+        }
     }
 
     /// A call that is refused with `EPERM` for a documented reason.
     #[must_use]
     pub const fn refused(number: u32, name: &'static str, notes: &'static str) -> Self {
-        Self { number, name, arguments: &[], state: State::Refused, handler: refuse, notes }
+        Self {
+            number,
+            name,
+            arguments: &[],
+            state: State::Refused,
+            handler: refuse,
+            notes,
+        }
     }
 
     /// A call that answers `ENOSYS`.
     #[must_use]
     pub const fn absent(number: u32, name: &'static str, notes: &'static str) -> Self {
-        Self { number, name, arguments: &[], state: State::Absent, handler: absent, notes }
+        Self {
+            number,
+            name,
+            arguments: &[],
+            state: State::Absent,
+            handler: absent,
+            notes,
+        }
     }
 
     /// The same row with a note.
@@ -162,7 +183,11 @@ fn absent(_: &Call<'_>) -> Outcome {
 /// The handler's error; `ENOSYS` for a call that is not there.
 pub fn dispatch(thread: &Arc<Thread>, number: usize, registers: &Registers) -> Outcome {
     match lookup(number) {
-        Some(row) if row.state != State::Absent => (row.handler)(&Call { thread, args: registers.arguments(), registers }),
+        Some(row) if row.state != State::Absent => (row.handler)(&Call {
+            thread,
+            args: registers.arguments(),
+            registers,
+        }),
         _ => {
             thread.process.container.count_absent(number);
             Err(Errno::ENOSYS)

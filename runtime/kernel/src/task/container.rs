@@ -9,7 +9,12 @@ use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
-use bannock_platform::{cache::Pool, host::time, sync::Mutex, wait::WaitQueue};
+use bannock_platform::{
+    cache::Pool,
+    host::{HostFd, time},
+    sync::Mutex,
+    wait::WaitQueue,
+};
 use core::sync::atomic::{AtomicI32, Ordering};
 
 /// Id of the supervisor's process.
@@ -26,8 +31,6 @@ pub struct Config {
     pub hwcap: usize,
     /// `AT_HWCAP2`.
     pub hwcap2: usize,
-    /// Host descriptors of runtime and mounts, ascending, which every process keeps.
-    pub kept_descriptors: Vec<i32>,
     /// The lowest host descriptor that is not the platform's.
     pub first_descriptor: i32,
 }
@@ -68,6 +71,8 @@ pub struct Container {
     ending: Mutex<Option<Ending>>,
     /// Host processes that ended by themselves, until the supervisor has heard of it.
     ended_hosts: Mutex<BTreeSet<i32>>,
+    /// Host descriptors of mounts, ascending, which every process keeps.
+    kept: Mutex<Vec<i32>>,
     /// Calls that programs made and the kernel does not have, by number.
     absent: Mutex<BTreeMap<u32, u64>>,
 }
@@ -102,8 +107,19 @@ impl Container {
             next_id: AtomicI32::new(SUPERVISOR),
             ending: Mutex::new(None),
             ended_hosts: Mutex::new(BTreeSet::new()),
+            kept: Mutex::new(Vec::new()),
             absent: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    /// Makes every process keep a host descriptor of the first one: a mount's root.
+    pub fn keep(&self, descriptor: HostFd) {
+        self.kept.lock().push(descriptor.number());
+    }
+
+    /// Host descriptors that every process keeps.
+    pub(super) fn kept(&self) -> Vec<i32> {
+        self.kept.lock().clone()
     }
 
     /// A fresh id for a process or thread.

@@ -245,7 +245,7 @@ pub(super) fn start(thread: &Arc<Thread>, entry: &mut Entry<'_>) -> Result<(), E
 fn close_strays(process: &Process) {
     let config = &process.container.config;
     let mut keep = process.files.host_numbers();
-    keep.extend_from_slice(&config.kept_descriptors);
+    keep.extend_from_slice(&process.container.kept());
     keep.sort_unstable();
     keep.dedup();
     host::file::close_others(config.first_descriptor, &keep);

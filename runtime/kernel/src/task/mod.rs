@@ -16,6 +16,7 @@ mod process;
 mod script;
 mod status;
 mod thread;
+mod view;
 
 pub use children::{Change, Select, notify_parent, wait};
 pub use container::{Config, Container, Ending, MAIN, SUPERVISOR};
