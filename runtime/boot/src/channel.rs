@@ -18,7 +18,7 @@ pub(crate) struct Channel {
 }
 
 /// Version that this runtime names itself.
-const VERSION: &str = concat!("bannock ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("bannock-runtime/", env!("CARGO_PKG_VERSION"));
 
 impl Channel {
     /// Opens the channel: the LAS speaks first.
