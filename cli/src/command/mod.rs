@@ -1,6 +1,6 @@
 //! The subcommands, one file each.
 //!
-//! A new one needs its file, a variant in [`Command`] and an arm in [`run`].
+//! A new one needs its file, a variant in [`Command`] and an arm in [`run()`].
 
 mod cas;
 mod dev;

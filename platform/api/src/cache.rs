@@ -2,7 +2,7 @@
 //!
 //! It is one sparse memory file, mapped at [`Layout::cache_start`](crate::Layout::cache_start) by
 //! every process of the container. A program's mapping of a file is a host mapping of the same
-//! memory file ([`crate::memory::map_cache`]), so read, write and mappings see the same bytes.
+//! memory file ([`crate::memory::Backing::Cache`]), so read, write and mappings see the same bytes.
 //! Programs write through their mappings at any time, so bytes are copied and never borrowed.
 
 use crate::{Errno, PAGE, host, page_ceil, platform, sync::Mutex, user::UserSlice};

@@ -38,7 +38,7 @@ pub(crate) fn before_entry(rip: usize) -> bool {
 /// Redirects the sites of a mapping; what cannot be redirected is left to traps.
 pub(crate) fn redirect(code: &CodeMapping<'_>) {
     let Some(table) = table(code) else { return };
-    if table.patches().is_empty() || code.protection as u32 & sys::PROT_READ == 0 {
+    if table.patches().is_empty() || code.protection & sys::PROT_READ == 0 {
         return;
     }
     // SAFETY: the range was just mapped readable and private, and no thread runs there yet; the

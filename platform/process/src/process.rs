@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 use linux_raw_sys::general as sys;
 
 /// The process platform.
-pub struct Process;
+pub(crate) struct Process;
 
 /// The process platform, for [`bannock_platform::install`].
 pub static PROCESS: &dyn Platform = &Process;
