@@ -11,7 +11,7 @@ use clap::Args;
 use crate::{
     digest::sha256,
     fault::Fault,
-    metadata_wrapper, packages, process, registers, reproducible,
+    packages, process, registers, reproducible,
     workspace::{Root, TARGET, Workspace, create_folder},
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct Options {
     /// Optimise `bannock` and `bannock-cas`; the runtime always is.
     #[arg(long)]
     release: bool,
-    /// Build the runtime a second time, from a copy of the sources elsewhere, and compare.
+    /// Build the runtime a second time, from nothing and into another folder, and compare.
     #[arg(long)]
     check_reproducible: bool,
 }
@@ -36,11 +36,7 @@ const COLLECTED: &str = "target/bannock";
 pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     packages::install_for(packages::For::Build)?;
     let mut built = vec![cli(root, options.release)?, cas(root, options.release)?];
-    let own = runtime(
-        root.path(),
-        root,
-        &root.join(Workspace::Runtime.target_folder()),
-    )?;
+    let own = runtime(root, &root.join(Workspace::Runtime.target_folder()))?;
     registers::check(&own)?;
     if options.check_reproducible {
         reproducible::check(root, &own)?;
@@ -63,17 +59,13 @@ pub(crate) fn for_tests(root: &Root) -> Result<(), Fault> {
     )
 }
 
-/// Builds the runtime, checks its registers, and builds it again elsewhere.
+/// Builds the runtime, checks its registers, and builds it a second time.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn check_runtime(root: &Root) -> Result<(), Fault> {
     packages::install_for(packages::For::Build)?;
-    let own = runtime(
-        root.path(),
-        root,
-        &root.join(Workspace::Runtime.target_folder()),
-    )?;
+    let own = runtime(root, &root.join(Workspace::Runtime.target_folder()))?;
     registers::check(&own)?;
     reproducible::check(root, &own)
 }
@@ -112,15 +104,13 @@ fn cas(root: &Root, release: bool) -> Result<PathBuf, Fault> {
         .join("bannock-cas"))
 }
 
-/// Builds the runtime from the sources at `sources` into `target_folder`, with no trace of either
-/// path in the result.
+/// Builds the runtime into `target_folder`, with no trace of this machine's paths in the result.
 ///
 /// # Errors
 /// When Cargo fails.
-pub(crate) fn runtime(sources: &Path, root: &Root, target_folder: &Path) -> Result<PathBuf, Fault> {
+pub(crate) fn runtime(root: &Root, target_folder: &Path) -> Result<PathBuf, Fault> {
     let mut cargo = root.cargo(Workspace::Runtime);
     cargo
-        .current_dir(sources.join(Workspace::Runtime.folder()))
         .env("CARGO_TARGET_DIR", target_folder)
         .env("SOURCE_DATE_EPOCH", root.source_date())
         .args([
@@ -134,12 +124,7 @@ pub(crate) fn runtime(sources: &Path, root: &Root, target_folder: &Path) -> Resu
         // Added to the flags that the workspace's configuration sets; the environment's RUSTFLAGS
         // would replace them.
         .arg("--config")
-        .arg(rustflags(remap(sources, target_folder)));
-    metadata_wrapper::install(&mut cargo, sources).map_err(|source| Fault::File {
-        action: "find",
-        path: "this program".into(),
-        source,
-    })?;
+        .arg(rustflags(remap(root.path(), target_folder)));
     process::run(&mut cargo)?;
     Ok(target_folder
         .join(TARGET)

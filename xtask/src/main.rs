@@ -16,7 +16,6 @@ mod digest;
 mod fault;
 mod fuzz;
 mod layers;
-mod metadata_wrapper;
 mod packages;
 mod process;
 mod registers;
@@ -35,16 +34,6 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    if let Some(compiled) = metadata_wrapper::run_if_called() {
-        return match compiled {
-            Ok(status) if status.success() => ExitCode::SUCCESS,
-            Ok(_) => ExitCode::FAILURE,
-            Err(fault) => {
-                eprintln!("xtask: cannot start the compiler: {fault}");
-                ExitCode::FAILURE
-            }
-        };
-    }
     let root = workspace::Root::of_this_checkout();
     let done = match Task::parse() {
         Task::Build(options) => build::run(&root, &options),
