@@ -5,6 +5,9 @@ use std::{io, path::PathBuf, process::ExitStatus};
 /// Why a task ended without success.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
+    /// Rows of the demo's table are not as expected.
+    #[error("{0} rows of the demo are not as expected; the table above says which")]
+    Demo(usize),
     /// A program could not be started.
     #[error("cannot start `{command}`; is it installed?")]
     Start {

@@ -11,6 +11,7 @@ use clap::Parser;
 
 mod build;
 mod ci;
+mod demo;
 mod deny;
 mod digest;
 mod fault;
@@ -29,6 +30,7 @@ mod workspace;
 enum Task {
     Build(build::Options),
     Ci(ci::Options),
+    Demo(demo::Options),
     Layers(layers::Options),
     Test(test::Options),
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Build(options) => build::run(&root, &options),
         Task::Ci(options) => ci::run(&root, &options),
+        Task::Demo(options) => demo::run(&root, &options),
         Task::Layers(_) => layers::run(&root),
         Task::Test(options) => test::run(&root, &options),
     };

@@ -13,6 +13,8 @@ pub(crate) enum For {
     Test,
     /// Building and running the fuzz targets.
     Fuzz,
+    /// `cargo xtask demo`, beside what building needs.
+    Demo,
 }
 
 /// One package.
@@ -54,6 +56,18 @@ const PACKAGES: &[Package] = &[
         needed: &[For::Build, For::Test, For::Fuzz],
     },
     Package {
+        name: "mariadb-client-core",
+        file: "/usr/bin/mariadb",
+        why: "talk to MariaDB in the demo",
+        needed: &[For::Demo],
+    },
+    Package {
+        name: "mariadb-server-core",
+        file: "/usr/sbin/mariadbd",
+        why: "have a MariaDB that starts no service of its own",
+        needed: &[For::Demo],
+    },
+    Package {
         name: "python3-minimal",
         file: "/usr/bin/python3.11",
         why: "have a large program whose code tests analyse",
@@ -63,7 +77,7 @@ const PACKAGES: &[Package] = &[
         name: "util-linux",
         file: "/usr/bin/unshare",
         why: "give tests of the launcher namespaces of their own",
-        needed: &[For::Test],
+        needed: &[For::Test, For::Demo],
     },
 ];
 

@@ -257,6 +257,7 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
         ));
     }
     heap::start_early(arena as usize, arena as usize + ARENA);
+    await_greeting();
     // SAFETY: nothing of ours is open above the channel.
     unsafe {
         raw::syscall(
@@ -320,6 +321,40 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
     refuse(format_args!(
         "cannot execute the relocated runtime (error {ret})"
     ))
+}
+
+/// Descriptor of the channel to the LAS, where there is one (`bannock_wire::channel::CHANNEL_FD`,
+/// which this crate does not see).
+const CHANNEL_FD: usize = 3;
+
+/// Waits until the LAS has spoken, without reading what it says.
+///
+/// The LAS looks at this process before it speaks. While a process executes another image, what the
+/// host shows of it is in between: it could be taken for dumpable.
+fn await_greeting() {
+    const S_IFMT: u32 = 0o170_000;
+    const S_IFSOCK: u32 = 0o140_000;
+    let mut status = core::mem::MaybeUninit::<sys::stat>::zeroed();
+    // SAFETY: the structure is ours and large enough.
+    let ret = unsafe {
+        raw::syscall(
+            sys::__NR_fstat,
+            [CHANNEL_FD, status.as_mut_ptr() as usize, 0, 0, 0, 0],
+        )
+    };
+    // SAFETY: it was zeroed, and integers may hold anything.
+    let mode = unsafe { status.assume_init() }.st_mode;
+    if ret != 0 || mode & S_IFMT != S_IFSOCK {
+        return;
+    }
+    let mut poll = sys::pollfd {
+        fd: CHANNEL_FD as i32,
+        events: sys::POLLIN as i16,
+        revents: 0,
+    };
+    let args = [core::ptr::from_mut(&mut poll) as usize, 1, 0, 0, 0, 0];
+    // SAFETY: the structure outlives the call. Whatever ends the wait, the boot finds out.
+    unsafe { raw::syscall(sys::__NR_ppoll, args) };
 }
 
 /// The published file as far as segments go, from the running image.

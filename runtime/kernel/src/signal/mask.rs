@@ -36,7 +36,7 @@ fn after_change(thread: &Arc<Thread>, old: SignalSet, new: SignalSet) {
     }
 }
 
-/// Sets the mask of the calling thread until a signal was delivered, or [`restore`] is called.
+/// Sets the mask of the calling thread until a signal was delivered, or `restore` is called.
 pub fn set_mask_until_delivery(thread: &Arc<Thread>, mask: SignalSet) {
     let mask = mask.as_mask();
     let old = {

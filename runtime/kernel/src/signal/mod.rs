@@ -2,7 +2,7 @@
 //!
 //! The kernel owns every signal of a program. Sending one queues it and wakes a thread that does
 //! not block it; the thread delivers it to itself on its way back to the program ([`deliver`]), by
-//! building the frame that Linux builds ([`frame`]).
+//! building the frame that Linux builds (`frame`).
 
 mod action;
 pub mod deliver;

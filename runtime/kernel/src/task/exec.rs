@@ -2,7 +2,7 @@
 //!
 //! Everything that can go wrong with the new program is found out while the old one still runs
 //! ([`prepare`]). Then the process's other threads end, the host process is replaced by a fresh one
-//! ([`replace`]), and that one loads the program ([`start`]).
+//! (`replace`), and that one loads the program (`start`).
 
 use super::{Process, Program, Script, Thread, exit, script};
 use crate::fs::{Executable, Location, walk::How};

@@ -16,7 +16,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Parses the first [`HEAD`] bytes of a file; `None` where it is no script.
+    /// Parses the first `HEAD` bytes of a file; `None` where it is no script.
     ///
     /// # Errors
     /// `ENOEXEC` for a line without interpreter, or an interpreter that does not end within the
