@@ -32,7 +32,7 @@ enum Step {
     Docs,
     /// Licences, sources and bans of dependencies.
     Deny,
-    /// The runtime: reproducible, and without wide registers.
+    /// The runtime: built for release, and without wide registers.
     Runtime,
     /// All tests.
     Test,
