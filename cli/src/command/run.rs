@@ -105,7 +105,13 @@ fn standalone(run: &Run) -> Result<ExitCode, Failure> {
     }
     let runtime = runtime(run.runtime.as_deref())?;
     note("INSECURE: runs without attestation; nothing is protected from this machine");
-    let mut command = Command::new(&runtime);
+    // The container is a PID namespace of its own, which ends with the runtime.
+    let mut command = Command::new("/usr/bin/unshare");
+    command.args(["--pid", "--fork", "--kill-child"]);
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-current-user"]);
+    }
+    command.arg("--").arg(&runtime);
     command.arg("--standalone");
     if run.audit_host_calls {
         command.arg("--audit-host-calls");

@@ -178,6 +178,12 @@ unsafe extern "C" fn bannock_start(stack: *const usize, image: *const u8) -> ! {
     bannock_install();
     interrupts::install();
     if regions::header().running.swap(1, Ordering::SeqCst) == 0 {
+        // Ending a container is killing all of a PID namespace: it has to be the container's own.
+        if me != crate::supervise::SUPERVISOR {
+            refuse(format_args!(
+                "the runtime has to be the first process of a PID namespace; start it with `bannock run`"
+            ));
+        }
         regions::create_plans();
         interrupts::arm();
         bannock_main(arguments)
