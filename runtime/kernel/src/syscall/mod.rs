@@ -20,6 +20,7 @@ mod message;
 mod poll;
 mod process;
 mod random;
+pub mod reference;
 mod signal;
 mod socket;
 mod status;
