@@ -152,7 +152,7 @@ impl Configured {
             now,
         };
         let socket = Socket::connect(&self.cas).map_err(|e| unreachable(&self.cas, e))?;
-        let stream = Stream::connect(config, socket).map_err(|e| self.explain(&e))?;
+        let stream = Stream::connect(config, socket).map_err(|e| explain(&self.cas, &e))?;
         let exporter = stream
             .connection()
             .export(binding::EXPORTER_LABEL, &[])
@@ -161,10 +161,6 @@ impl Configured {
             .channel
             .evidence(exporter, own_key, *self.cas_key.as_bytes())?;
         Ok((stream, evidence))
-    }
-
-    fn explain(&self, fault: &StreamFault<Errno>) -> BootFault {
-        explain(&self.cas, fault)
     }
 }
 
