@@ -28,12 +28,7 @@ fn check(output: &Output, code: i32, messages: &[&str]) {
 }
 
 #[test]
-fn a_program_beside_a_config_id_is_refused() {
-    let output = run(
-        &[],
-        &["--config-id", "a/b", "--cas-key", KEY, "--", "/bin/true"],
-    );
-    check(&output, 2, &["the session says what runs"]);
+fn a_run_is_either_of_a_service_or_of_a_program() {
     check(&run(&[], &["--standalone"]), 2, &["no program"]);
     let output = run(
         &[],
@@ -99,6 +94,7 @@ fn standalone_runs_the_runtime_and_says_that_it_is_insecure() {
             "/bin/echo",
             "--mount",
             "m",
+            "--stats",
             "--",
             "x",
             "-y",
@@ -106,5 +102,66 @@ fn standalone_runs_the_runtime_and_says_that_it_is_insecure() {
     );
     check(&output, 0, &["INSECURE"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(stdout, "--standalone --mount m -- x -y\n");
+    assert_eq!(stdout, "--standalone --stats --mount m -- x -y\n");
+}
+
+/// A LAS that is killed when the test is over, however it ends.
+struct Las(std::process::Child);
+
+impl Drop for Las {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_runtime_gets_what_the_host_added_so_that_it_can_refuse() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = dir.path().join("platform");
+    let socket = dir.path().join("las.sock");
+    let bannock = || Command::new(env!("CARGO_BIN_EXE_bannock"));
+    let made = bannock()
+        .args(["platform", "simulate", "--dir"])
+        .arg(&platform)
+        .output()
+        .unwrap();
+    check(&made, 0, &[]);
+    let mut las = Las(bannock()
+        .args(["las", "serve", "--socket"])
+        .arg(&socket)
+        .arg("--platform")
+        .arg(&platform)
+        .arg("--audit")
+        .arg(dir.path().join("audit"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap());
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        assert!(las.0.try_wait().unwrap().is_none(), "the LAS ended");
+        std::thread::yield_now();
+    }
+    let service = [
+        "--config-id",
+        "a/b",
+        "--cas",
+        "127.0.0.1:1",
+        "--cas-key",
+        KEY,
+    ];
+    let output = run(
+        &[("BANNOCK_LAS_ADDR", socket.to_str().unwrap())],
+        &[
+            &service[..],
+            &["--runtime", "/bin/echo", "--tree", "/t", "--stats"],
+            &["--audit-host-calls", "--", "--stats", "x"],
+        ]
+        .concat(),
+    );
+    check(&output, 0, &[]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        stdout,
+        "--cas 127.0.0.1:1 --tree /t --audit-host-calls --stats -- --stats x\n"
+    );
 }

@@ -5,7 +5,7 @@ use crate::las::{self, Plan};
 use crate::output::note;
 use crate::state::{KnownCas, SYSTEM_LAS_SOCKET, parse_digest};
 use bannock_wire::launch::LaunchIdentity;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -44,9 +44,22 @@ pub(crate) struct Run {
     /// Further mount of a stand-alone program, handed to the runtime
     #[arg(long, value_name = "MOUNT", requires = "standalone")]
     mount: Vec<OsString>,
-    /// Program and arguments, for --standalone alone
+    /// Print counts of unsupported system calls at the end
+    #[arg(long)]
+    stats: bool,
+    /// Program and arguments of --standalone; an attested service takes none, and its runtime
+    /// refuses them
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
+}
+
+impl Run {
+    /// Options without a value that the runtime knows by the same name.
+    fn flags(&self) -> impl Iterator<Item = &'static str> {
+        let audit = self.audit_host_calls.then_some("--audit-host-calls");
+        let stats = self.stats.then_some("--stats");
+        audit.into_iter().chain(stats)
+    }
 }
 
 /// Does it.
@@ -54,30 +67,27 @@ pub(crate) fn run(run: &Run) -> Result<ExitCode, Failure> {
     if run.standalone {
         return standalone(run);
     }
-    if !run.program.is_empty() {
-        return Err(Failure::usage(
-            "a program was named, but under attestation the session says what runs",
-        )
-        .help(
-            "leave the program out, or run it without attestation: bannock run --standalone -- …",
-        ));
-    }
     let config_id = setting(run.config_id.clone(), "CONFIG_ID")?.ok_or_else(|| {
         Failure::usage("nothing says what to run")
             .help("name a service with --config-id SESSION/SERVICE, or use --standalone -- PROGRAM")
     })?;
     let (address, cas_key) = cas(run)?;
-    let socket = setting(run.las.clone().map(text).transpose()?, "LAS_ADDR")?
+    let socket = setting(run.las.as_ref().map(text).transpose()?, "LAS_ADDR")?
         .map_or_else(|| PathBuf::from(SYSTEM_LAS_SOCKET), PathBuf::from);
     let runtime = runtime(run.runtime.as_deref())?;
     let mut arguments = vec!["--cas".to_owned(), address];
     for tree in &run.tree {
         let tree = path::absolute(tree)
             .because(|| format!("cannot make `{}` absolute", tree.display()))?;
-        arguments.extend(["--tree".to_owned(), text(tree)?]);
+        arguments.extend(["--tree".to_owned(), text(&tree)?]);
     }
-    if run.audit_host_calls {
-        arguments.push("--audit-host-calls".to_owned());
+    arguments.extend(run.flags().map(str::to_owned));
+    // Not this command's to refuse: a host can leave it out, and the runtime refuses on the record.
+    if !run.program.is_empty() {
+        arguments.push("--".to_owned());
+        for argument in &run.program {
+            arguments.push(text(argument)?);
+        }
     }
     las::run(&Plan {
         socket: &socket,
@@ -113,9 +123,7 @@ fn standalone(run: &Run) -> Result<ExitCode, Failure> {
     }
     command.arg("--").arg(&runtime);
     command.arg("--standalone");
-    if run.audit_host_calls {
-        command.arg("--audit-host-calls");
-    }
+    command.args(run.flags());
     for mount in &run.mount {
         command.arg("--mount").arg(mount);
     }
@@ -163,10 +171,11 @@ fn setting(given: Option<String>, name: &str) -> Result<Option<String>, Failure>
     Ok(None)
 }
 
-fn text(path: PathBuf) -> Result<String, Failure> {
-    path.into_os_string().into_string().map_err(|path| {
-        let path = Path::new(&path).display();
-        Failure::usage(format!("the path `{path}` is not UTF-8"))
+fn text(argument: impl AsRef<OsStr>) -> Result<String, Failure> {
+    let argument = argument.as_ref();
+    argument.to_str().map(str::to_owned).ok_or_else(|| {
+        let shown = argument.display();
+        Failure::usage(format!("`{shown}` is not UTF-8"))
     })
 }
 

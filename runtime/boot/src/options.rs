@@ -127,7 +127,8 @@ impl Options {
                     Some(standalone) => {
                         standalone.argv = arguments.by_ref().map(String::from).collect()
                     }
-                    None => return Err(refused(argument)),
+                    // What follows is what somebody hoped for.
+                    None => return Err(refused(arguments.next().unwrap_or(argument))),
                 },
                 other => return Err(refused(other)),
             }
@@ -181,6 +182,19 @@ mod tests {
                 matches!(parse(added), Err(BootFault::Denied(_))),
                 "{added:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_argument_that_was_added_is_named() {
+        for (added, named) in [
+            (&["--", "--init-file=/tmp/x"][..], "--init-file=/tmp/x"),
+            (&["--"], "--"),
+            (&["x"], "x"),
+        ] {
+            let fault = parse(added).unwrap_err();
+            let expected = format!("added the argument `{named}`");
+            assert!(fault.reason().contains(&expected), "{fault}");
         }
     }
 
