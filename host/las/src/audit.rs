@@ -3,7 +3,15 @@
 //! `previous` is the SHA-256 of the line before, without its line feed; zeros in the first line.
 //! A line that was changed, removed or inserted breaks the chain at the next one. Lines cut off at
 //! the end are not noticed by the log alone: keep its last hash elsewhere for that.
+//!
+//! A file that has grown to 16 MiB is renamed to `NAME.1`, the next one to `NAME.2` and so on; the
+//! chain continues across them. The newest eight are kept beside the one that grows. Before an
+//! older one is removed, the event `records-dropped` names it: whoever wants to keep more copies
+//! numbered files elsewhere, which change no more.
 
+mod files;
+
+use self::files::Retention;
 use bannock_wire::launch::{Isolation, LaunchIdentity};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -102,12 +110,15 @@ pub enum AuditFault {
 #[derive(Debug)]
 pub struct AuditLog {
     path: PathBuf,
+    retention: Retention,
     tail: Mutex<Tail>,
 }
 
 #[derive(Debug)]
 struct Tail {
     file: File,
+    /// Length of the file in bytes.
+    len: u64,
     last: [u8; 32],
     /// Whether a write has failed: the file may then end in half a line.
     failed: bool,
@@ -119,42 +130,30 @@ impl AuditLog {
     /// # Errors
     /// [`AuditFault`] when it cannot be used, is in use, or its chain is broken.
     pub fn open(path: &Path) -> Result<Self, AuditFault> {
-        let io_fault = |what| {
-            move |source| AuditFault::Io {
-                what,
-                path: path.to_path_buf(),
-                source,
-            }
+        Self::open_with(path, Retention::DEFAULT)
+    }
+
+    fn open_with(path: &Path, retention: Retention) -> Result<Self, AuditFault> {
+        let file = open_locked(path)?;
+        let older = files::older(path).map_err(io_fault("list the files of", path))?;
+        // The first file begins the chain, unless it was removed for its age.
+        let mut last = match older.first() {
+            None | Some(1) => Some([0; 32]),
+            Some(_) => None,
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(io_fault("open"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::AGAIN) => {
-                return Err(AuditFault::InUse {
-                    path: path.to_path_buf(),
-                });
-            }
-            Err(error) => return Err(io_fault("lock")(error.into())),
+        for number in older {
+            let path = files::numbered(path, number);
+            let file = File::open(&path).map_err(io_fault("open", &path))?;
+            last = Some(checked(&file, &path, last)?);
         }
-        let last = match check(&file).map_err(io_fault("read"))? {
-            Ok(last) => last,
-            Err(line) => {
-                return Err(AuditFault::Broken {
-                    path: path.to_path_buf(),
-                    line,
-                });
-            }
-        };
+        let last = checked(&file, path, last)?;
+        let len = file.metadata().map_err(io_fault("read", path))?.len();
         Ok(Self {
             path: path.to_path_buf(),
+            retention,
             tail: Mutex::new(Tail {
                 file,
+                len,
                 last,
                 failed: false,
             }),
@@ -164,53 +163,131 @@ impl AuditLog {
     /// Appends a record. What it is about must not happen when this fails.
     ///
     /// # Errors
-    /// [`AuditFault::Io`]; every later attempt fails too.
+    /// [`AuditFault`]; every later attempt fails too.
     pub fn append(&self, record: &Record<'_>) -> Result<(), AuditFault> {
-        let fault = |source| AuditFault::Io {
-            what: "append to",
-            path: self.path.clone(),
-            source,
-        };
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.failed {
-            return Err(fault(io::Error::other("an earlier append failed")));
+            let source = io::Error::other("an earlier append failed");
+            return Err(io_fault("append to", &self.path)(source));
         }
-        let line = Line {
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            record,
-            previous: hex::encode(tail.last),
-        };
-        let mut bytes = serde_json::to_vec(&line).map_err(|error| fault(error.into()))?;
-        let hash = Sha256::digest(&bytes).into();
-        bytes.push(b'\n');
-        if let Err(error) = tail.file.write_all(&bytes) {
-            tail.failed = true;
-            return Err(fault(error));
+        let mut appended = Ok(());
+        if tail.len >= self.retention.file {
+            appended = self.begin_file(&mut tail);
         }
-        tail.last = hash;
+        let appended = appended.and_then(|()| tail.write(&self.path, record));
+        tail.failed = appended.is_err();
+        appended
+    }
+
+    /// Begins a new file, and removes those that are too old, on the record.
+    fn begin_file(&self, tail: &mut Tail) -> Result<(), AuditFault> {
+        let path = &self.path;
+        tail.file.sync_all().map_err(io_fault("write", path))?;
+        files::retire(path).map_err(io_fault("rename", path))?;
+        tail.file = open_locked(path)?;
+        tail.len = 0;
+        let older = files::older(path).map_err(io_fault("list the files of", path))?;
+        let surplus = older.len().saturating_sub(self.retention.older);
+        for number in older.into_iter().take(surplus) {
+            let dropped = files::numbered(path, number);
+            let reason = format!("{} is older than what is kept", dropped.display());
+            tail.write(
+                path,
+                &Record {
+                    event: "records-dropped",
+                    reason: Some(&reason),
+                    ..Record::default()
+                },
+            )?;
+            std::fs::remove_file(&dropped).map_err(io_fault("remove", &dropped))?;
+        }
         Ok(())
     }
 }
 
-/// The hash of the last line, or the number of the first line that breaks the chain.
-fn check(file: &File) -> io::Result<Result<[u8; 32], usize>> {
+impl Tail {
+    fn write(&mut self, path: &Path, record: &Record<'_>) -> Result<(), AuditFault> {
+        let fault = io_fault("append to", path);
+        let line = Line {
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            record,
+            previous: hex::encode(self.last),
+        };
+        let mut bytes = match serde_json::to_vec(&line) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(fault(error.into())),
+        };
+        let hash = Sha256::digest(&bytes).into();
+        bytes.push(b'\n');
+        self.file.write_all(&bytes).map_err(fault)?;
+        self.len = self.len.saturating_add(bytes.len() as u64);
+        self.last = hash;
+        Ok(())
+    }
+}
+
+fn io_fault<'a>(
+    what: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> AuditFault + use<'a> {
+    move |source| AuditFault::Io {
+        what,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// The file that grows, for this process alone.
+fn open_locked(path: &Path) -> Result<File, AuditFault> {
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_fault("open", path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::AGAIN) => Err(AuditFault::InUse {
+            path: path.to_path_buf(),
+        }),
+        Err(error) => Err(io_fault("lock", path)(error.into())),
+    }
+}
+
+/// The hash of the last line of `file`, whose first line continues `last`.
+fn checked(file: &File, path: &Path, last: Option<[u8; 32]>) -> Result<[u8; 32], AuditFault> {
+    match check(file, last).map_err(io_fault("read", path))? {
+        Ok(last) => Ok(last),
+        Err(line) => Err(AuditFault::Broken {
+            path: path.to_path_buf(),
+            line,
+        }),
+    }
+}
+
+/// The hash of the last line, or the number of the first line that breaks the chain. Without
+/// `last`, the first line may continue anything.
+fn check(file: &File, mut last: Option<[u8; 32]>) -> io::Result<Result<[u8; 32], usize>> {
     let mut reader = BufReader::new(file);
-    let mut last = [0; 32];
     let mut number = 0;
     loop {
         let mut line = Vec::new();
         let mut limited = io::Read::take(&mut reader, MAX_LINE);
         if limited.read_until(b'\n', &mut line)? == 0 {
-            return Ok(Ok(last));
+            // A file that was begun but holds nothing continues what is before it.
+            return Ok(last.ok_or(number));
         }
         number += 1;
         let Some(text) = line.strip_suffix(b"\n") else {
             return Ok(Err(number));
         };
-        match serde_json::from_slice::<Link>(text) {
-            Ok(link) if link.previous == hex::encode(last) => last = Sha256::digest(text).into(),
-            _ => return Ok(Err(number)),
+        let is_next = serde_json::from_slice::<Link>(text)
+            .is_ok_and(|link| last.is_none_or(|last| link.previous == hex::encode(last)));
+        if !is_next {
+            return Ok(Err(number));
         }
+        last = Some(Sha256::digest(text).into());
     }
 }
 
@@ -307,13 +384,88 @@ mod tests {
     fn a_log_that_cannot_be_written_says_so() {
         let log = AuditLog {
             path: PathBuf::from("/dev/full"),
+            retention: Retention::DEFAULT,
             tail: Mutex::new(Tail {
                 file: OpenOptions::new().append(true).open("/dev/full").unwrap(),
+                len: 0,
                 last: [0; 32],
                 failed: false,
             }),
         };
         assert!(log.append(&record("a")).is_err());
         assert!(log.append(&record("a")).is_err());
+    }
+
+    /// Files of at most two records, two older ones kept.
+    const SMALL: Retention = Retention {
+        file: 200,
+        older: 2,
+    };
+
+    fn grow(path: &Path, count: usize) {
+        let log = AuditLog::open_with(path, SMALL).unwrap();
+        for _ in 0..count {
+            log.append(&record("a")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_log_that_grows_keeps_its_newest_files_and_says_what_it_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit");
+        grow(&path, 3);
+        // Neighbours of other kinds are nobody's business.
+        for name in ["audit.01", "audit.x", "audit.", "other.9"] {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        assert_eq!(files::older(&path).unwrap(), [1]);
+        for _ in 0..4 {
+            grow(&path, 3);
+        }
+        let older = files::older(&path).unwrap();
+        assert_eq!(older.len(), 2);
+        assert!(older[0] > 1, "{older:?}");
+        let kept: String = older
+            .iter()
+            .map(|number| fs::read_to_string(files::numbered(&path, *number)).unwrap())
+            .chain([fs::read_to_string(&path).unwrap()])
+            .collect();
+        let dropped = format!("audit.{} is older", older[0] - 1);
+        assert!(kept.contains(&dropped), "{dropped} not in {kept}");
+        AuditLog::open_with(&path, SMALL).unwrap();
+    }
+
+    #[test]
+    fn edits_and_gaps_in_older_files_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit");
+        grow(&path, 5);
+        let (first, second) = (files::numbered(&path, 1), files::numbered(&path, 2));
+        let expect = |wanted: &Path, line: usize| match AuditLog::open(&path).unwrap_err() {
+            AuditFault::Broken { path, line: found } => {
+                assert_eq!((path.as_path(), found), (wanted, line));
+            }
+            other => panic!("{other}"),
+        };
+        let good = fs::read_to_string(&first).unwrap();
+        fs::write(&first, good.replacen("\"a\"", "\"x\"", 1)).unwrap();
+        expect(&first, 2);
+        // The last line of a file is covered by the first of the next.
+        let (begin, end) = good.trim_end().rsplit_once('\n').unwrap();
+        fs::write(
+            &first,
+            format!("{begin}\n{}\n", end.replace("\"a\"", "\"x\"")),
+        )
+        .unwrap();
+        expect(&second, 1);
+        fs::write(&first, good).unwrap();
+        let middle = fs::read(&second).unwrap();
+        fs::remove_file(&second).unwrap();
+        expect(&path, 1);
+        fs::write(&second, middle).unwrap();
+        // A crash between renaming a file and beginning the next leaves none that grows.
+        fs::rename(&path, files::numbered(&path, 3)).unwrap();
+        grow(&path, 1);
+        AuditLog::open(&path).unwrap();
     }
 }
