@@ -21,6 +21,9 @@ const ALIGN: u32 = 16;
 pub(crate) const LEA_LEN: u64 = 7;
 /// Length in bytes of `jmp qword ptr [rip + disp32]`.
 pub(crate) const ENTER_LEN: u64 = 6;
+/// Bytes of a trampoline that enter the runtime. Where the address to continue at lies in a trampoline, it
+/// is right behind them: going back this far makes the system call again.
+pub const CALL_LEN: u64 = LEA_LEN + ENTER_LEN;
 /// `int3`: what remains of a window is never executed; if that is wrong, it must be noticed.
 const FILLER: u8 = 0xcc;
 

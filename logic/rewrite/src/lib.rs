@@ -42,7 +42,8 @@ mod table;
 
 pub use codec::{TableFault, VERSION};
 pub use emit::{
-    Applied, ApplyFault, Chunk, Mapping, REACH, SkipReason, Skipped, Write, apply, chunk_addresses,
+    Applied, ApplyFault, CALL_LEN, Chunk, Mapping, REACH, SkipReason, Skipped, Write, apply,
+    chunk_addresses,
 };
 pub use map::{Phase, Position, TrampolineMap};
 pub use planner::{Left, LeftReason, Plan, plan};

@@ -138,6 +138,14 @@ pub unsafe trait Platform: Sync {
     /// knows of it, so that its system-call sites are redirected.
     fn code_mapped(&self, code: &CodeMapping<'_>);
 
+    /// Where the program has to go on to make the system call again that it would continue after at
+    /// `continuation`.
+    ///
+    /// For a `syscall` instruction (2 bytes) that is the instruction.
+    fn call_site(&self, continuation: usize) -> usize {
+        continuation.wrapping_sub(2)
+    }
+
     /// Reads clock `id` without a host call; `None` where that is not possible.
     fn clock(&self, id: i32) -> Option<crate::host::time::Timespec>;
 }

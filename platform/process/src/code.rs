@@ -7,7 +7,7 @@
 use crate::{entry, raw, regions};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use bannock_platform::{CodeMapping, PAGE, page_ceil, page_floor, sync::Mutex};
-use bannock_rewrite::{Chunk, Mapping, PatchTable, Write, apply, chunk_addresses, plan};
+use bannock_rewrite::{CALL_LEN, Chunk, Mapping, PatchTable, Write, apply, chunk_addresses, plan};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use linux_raw_sys::general as sys;
 
@@ -33,6 +33,18 @@ pub(crate) fn before_entry(rip: usize) -> bool {
     CHUNKS.iter().take(count).any(|(start, end)| {
         (start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed)).contains(&rip)
     })
+}
+
+/// Where the program has to go on to make the call again that continues at `continuation`: in a
+/// trampoline that enters the runtime, or at the `syscall` that traps, or that its window left in place.
+pub(crate) fn call_site(continuation: usize) -> usize {
+    const SYSCALL_LEN: usize = 2;
+    let len = if before_entry(continuation) {
+        CALL_LEN as usize
+    } else {
+        SYSCALL_LEN
+    };
+    continuation.wrapping_sub(len)
 }
 
 /// Redirects the sites of a mapping; what cannot be redirected is left to traps.

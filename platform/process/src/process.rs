@@ -208,6 +208,10 @@ unsafe impl Platform for Process {
         code::redirect(mapping);
     }
 
+    fn call_site(&self, continuation: usize) -> usize {
+        code::call_site(continuation)
+    }
+
     fn clock(&self, id: i32) -> Option<Timespec> {
         vdso::clock(id).map(|(seconds, nanoseconds)| Timespec {
             seconds,

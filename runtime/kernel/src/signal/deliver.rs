@@ -5,7 +5,7 @@ use super::{
 };
 use crate::task::{ExitStatus, Thread, exit};
 use alloc::sync::Arc;
-use bannock_platform::{Errno, upcall::Entry};
+use bannock_platform::{Errno, platform, upcall::Entry};
 use linux_raw_sys::general as raw;
 
 /// A system call that was interrupted before it did anything.
@@ -122,8 +122,7 @@ fn handle(
     {
         let registers = &mut *entry.registers;
         if after_handler && action.has(raw::SA_RESTART) {
-            // `syscall`, or the equally long jump that replaced it, is two bytes long.
-            registers.rip = registers.rip.wrapping_sub(2);
+            registers.rip = platform().call_site(registers.rip);
             registers.rax = number;
         } else {
             registers.rax = Errno::EINTR.to_return();
