@@ -60,6 +60,8 @@ pub enum Action {
     Configure,
     /// An attested instance reported something.
     InstanceReport,
+    /// Remove the oldest records of the log.
+    DropRecords,
 }
 
 /// What was decided.
@@ -241,6 +243,26 @@ pub fn check(
     Ok((record, position))
 }
 
+/// Where `line` says that it belongs, which only the lines after it can confirm.
+///
+/// # Errors
+/// [`BrokenLog`] when it is not a line of a log; its number is then not known.
+pub fn position_before(line: &str) -> Result<Position, BrokenLog> {
+    let broken = |reason| BrokenLog { line: 0, reason };
+    if line.len() > MAX_LINE {
+        return Err(broken("is too long"));
+    }
+    let (open, _) = line
+        .rsplit_once(SIGNATURE)
+        .ok_or_else(|| broken("has no signature"))?;
+    let record: Record =
+        serde_json::from_str(&format!("{open}}}")).map_err(|_| broken("is not an audit record"))?;
+    Ok(Position {
+        length: record.sequence,
+        head: record.previous,
+    })
+}
+
 fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
@@ -321,6 +343,18 @@ mod tests {
             assert!(check_all(&bad, 1).is_err());
         }
         assert!(check_all(&lines, 2).is_err());
+    }
+
+    #[test]
+    fn a_line_says_where_it_belongs() {
+        let lines = log(&["one", "two"]);
+        assert_eq!(position_before(&lines[0]).unwrap(), Position::START);
+        let second = position_before(&lines[1]).unwrap();
+        assert_eq!(second.length, 1);
+        check(&second, &lines[1], Some(&Key(1))).unwrap();
+        for bad in ["", "{}", "{},\"signature\":\"\"}"] {
+            assert!(position_before(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The CAS as a whole: decides, commits, logs, and only then answers.
 
 use crate::{
-    audit_log::{AuditFault, AuditLog, decode_position, encode_position},
+    audit_log::{AuditFault, AuditLog, Kept, decode_position, encode_position},
     identity::{Identity, NoIdentity},
     log,
     platform::Platform,
@@ -24,6 +24,9 @@ use zeroize::Zeroizing;
 
 /// Name of the record that holds the audit log's position at the last commit.
 const AUDIT_POSITION: &str = "audit/position";
+
+/// Name of the record that holds where the kept part of the audit log begins.
+const AUDIT_BEGIN: &str = "audit/begin";
 
 /// How often a decision is made anew because somebody else committed first.
 const MAX_ATTEMPTS: u32 = 8;
@@ -98,11 +101,13 @@ impl Cas {
         allow_unattested: bool,
     ) -> Result<Self, CannotStart> {
         let identity = Identity::load_or_generate(&*store)?;
-        let known = match store.get(AUDIT_POSITION)? {
-            Some(record) => {
-                decode_position(&record.value).ok_or(CannotStart::Damaged(AUDIT_POSITION))?
-            }
-            None => Position::START,
+        let position = |name: &'static str| match store.get(name)? {
+            Some(record) => decode_position(&record.value).ok_or(CannotStart::Damaged(name)),
+            None => Ok(Position::START),
+        };
+        let known = Kept {
+            begin: position(AUDIT_BEGIN)?,
+            end: position(AUDIT_POSITION)?,
         };
         let mut log = AuditLog::open(audit, &known, &identity)?;
         let how = match &platform {
@@ -114,8 +119,8 @@ impl Cas {
             Outcome::Note,
             format!("{how}; key {}", identity.key_hash()),
         );
-        log.append(now(), event, &identity)?;
-        store.commit(&[remember(&*store, &log)?])?;
+        append::<CannotStart>(&*store, &identity, &mut log, now(), event)?;
+        store.commit(&remember(&*store, &log)?)?;
         Ok(Self {
             store,
             log: Mutex::new(log),
@@ -160,7 +165,7 @@ impl Cas {
                 Err(StoreFault::Conflict { .. }) => continue,
                 other => other?,
             }
-            let audit_record = log.append(context.now, decision.event, &self.identity)?;
+            let audit_record = self.append(&mut log, context.now, decision.event)?;
             return Ok(Decided {
                 answer: decision.answer,
                 audit_record,
@@ -174,7 +179,11 @@ impl Cas {
     /// # Errors
     /// [`Outage`].
     pub fn note(&self, event: Event) -> Result<u64, Outage> {
-        Ok(self.lock()?.append(now(), event, &self.identity)?)
+        self.append(&mut *self.lock()?, now(), event)
+    }
+
+    fn append(&self, log: &mut AuditLog, time: u64, event: Event) -> Result<u64, Outage> {
+        append(&*self.store, &self.identity, log, time, event)
     }
 
     /// What the CAS says about itself.
@@ -267,20 +276,45 @@ impl Cas {
                 value: write.value,
             })
             .collect();
-        batch.push(remember(&*self.store, log)?);
+        batch.extend(remember(&*self.store, log)?);
         self.store.commit(&batch)
     }
 }
 
-/// The write that keeps where the log ends, so that a log cut off before it is noticed.
-fn remember(store: &dyn Store, log: &AuditLog) -> Result<Write, StoreFault> {
-    Ok(Write {
-        key: AUDIT_POSITION.to_owned(),
-        expected: store
-            .get(AUDIT_POSITION)?
-            .map_or(0, |record| record.version),
-        value: Zeroizing::new(encode_position(&log.position())),
-    })
+/// Appends an event, in a new file where the last one is full.
+fn append<E: From<AuditFault> + From<StoreFault>>(
+    store: &dyn Store,
+    identity: &Identity,
+    log: &mut AuditLog,
+    time: u64,
+    event: Event,
+) -> Result<u64, E> {
+    if log.is_full() {
+        log.begin_file(time, identity)?;
+        // Nothing is removed before the store knows that it may be missing.
+        store.commit(&remember(store, log)?)?;
+        log.remove_surplus()?;
+    }
+    Ok(log.append(time, event, identity)?)
+}
+
+/// The writes that keep where the log begins and ends, so that lines missing in between are noticed.
+fn remember(store: &dyn Store, log: &AuditLog) -> Result<Vec<Write>, StoreFault> {
+    let kept = log.kept();
+    let mut writes = Vec::new();
+    for (name, position) in [(AUDIT_BEGIN, kept.begin), (AUDIT_POSITION, kept.end)] {
+        let value = Zeroizing::new(encode_position(&position));
+        let stored = store.get(name)?;
+        if stored.as_ref().is_some_and(|record| record.value == value) {
+            continue;
+        }
+        writes.push(Write {
+            key: name.to_owned(),
+            expected: stored.map_or(0, |record| record.version),
+            value,
+        });
+    }
+    Ok(writes)
 }
 
 impl Outage {
@@ -389,6 +423,56 @@ mod tests {
         });
         assert_eq!(created, 1);
         assert_eq!(cas.audit_of(ALICE).unwrap().records.len(), 4);
+        drop(cas);
+        assert!(start(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_log_that_grows_keeps_its_newest_records_and_loses_none_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = start(dir.path()).unwrap();
+        cas.log.lock().unwrap().keep(3);
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            create(&cas, name).unwrap().answer.unwrap();
+        }
+        let records = cas.audit_of(ALICE).unwrap().records;
+        assert!((2..6).contains(&records.len()), "{records:?}");
+        assert!(records.last().is_some_and(|last| last.contains("\"f\"")));
+        let mut dropped = 0;
+        let log = cas.log.lock().unwrap();
+        log.records(|record, _| dropped += usize::from(record.event.action == Action::DropRecords))
+            .unwrap();
+        assert!(dropped > 0);
+        drop(log);
+        drop(cas);
+        let file = |number: u64| dir.path().join(format!("audit.{number}"));
+        let numbers: Vec<u64> = (1..20).filter(|number| file(*number).exists()).collect();
+        assert_eq!(numbers.len(), 3, "{numbers:?}");
+        // Each of the kept files is missed, and so is a change in any.
+        for number in numbers {
+            let good = std::fs::read_to_string(file(number)).unwrap();
+            std::fs::write(
+                file(number),
+                good.replacen("\"reason\":\"", "\"reason\":\"x", 1),
+            )
+            .unwrap();
+            assert!(start(dir.path()).is_err(), "changed {number}");
+            std::fs::remove_file(file(number)).unwrap();
+            assert!(start(dir.path()).is_err(), "removed {number}");
+            std::fs::write(file(number), good).unwrap();
+        }
+        assert!(start(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn refusals_alone_cannot_push_what_the_store_remembers_out_of_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let cas = start(dir.path()).unwrap();
+        cas.log.lock().unwrap().keep(1);
+        for _ in 0..5 {
+            let event = Event::new(Action::Configure, Outcome::Deny, "no");
+            cas.note(event).unwrap();
+        }
         drop(cas);
         assert!(start(dir.path()).is_ok());
     }
