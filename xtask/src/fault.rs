@@ -42,6 +42,14 @@ pub(crate) enum Fault {
         /// Where it differs.
         source: serde_json::Error,
     },
+    /// A command or file has other JSON than it should.
+    #[error("cannot understand the JSON of `{command}`")]
+    Answer {
+        /// The command, or the file.
+        command: String,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
     /// The architecture's rules are broken; each breach has been printed.
     #[error("{0} breaches of the layer rules, listed above; see ARCHITECTURE.md")]
     Layers(usize),

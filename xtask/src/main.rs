@@ -11,6 +11,7 @@ use clap::Parser;
 
 mod build;
 mod ci;
+mod clean;
 mod demo;
 mod deny;
 mod digest;
@@ -30,6 +31,7 @@ mod workspace;
 enum Task {
     Build(build::Options),
     Ci(ci::Options),
+    Clean(clean::Options),
     Demo(demo::Options),
     Layers(layers::Options),
     Test(test::Options),
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Build(options) => build::run(&root, &options),
         Task::Ci(options) => ci::run(&root, &options),
+        Task::Clean(options) => clean::run(&root, &options),
         Task::Demo(options) => demo::run(&root, &options),
         Task::Layers(_) => layers::run(&root),
         Task::Test(options) => test::run(&root, &options),

@@ -70,8 +70,8 @@ const PACKAGES: &[Package] = &[
     Package {
         name: "python3-minimal",
         file: "/usr/bin/python3.11",
-        why: "have a large program whose code tests analyse",
-        needed: &[For::Test],
+        why: "have a large program whose code tests analyse, and the demo's hostile program",
+        needed: &[For::Test, For::Demo],
     },
     Package {
         name: "util-linux",

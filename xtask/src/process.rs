@@ -66,7 +66,7 @@ pub(crate) fn everywhere(
 }
 
 /// The command as one would type it, near enough for a message.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let program = program.file_name().unwrap_or(command.get_program());
     let mut line = program.to_string_lossy().into_owned();

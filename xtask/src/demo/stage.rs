@@ -1,0 +1,241 @@
+//! Where the demo plays, and its commands: everything below `target/demo`.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use crate::{
+    digest::sha256,
+    fault::Fault,
+    process,
+    workspace::{Root, create_folder, entries, read},
+};
+
+/// Folder of the demo, relative to the checkout.
+pub(crate) const FOLDER: &str = "target/demo";
+
+/// What the rows contain, to be looked for on the host.
+pub(super) const MARKER: &str = "BANNOCK-DEMO-MARKER";
+
+/// Where the demo plays.
+pub(super) struct Stage {
+    /// The example's files.
+    pub(super) example: PathBuf,
+    /// Where the binaries are.
+    pub(super) binaries: PathBuf,
+    /// Where everything is written.
+    pub(super) folder: PathBuf,
+    /// Where a downloaded package is kept for the next time.
+    packages: PathBuf,
+    /// Address of the CAS.
+    pub(super) cas: String,
+    /// Port of MariaDB.
+    pub(super) port: u16,
+}
+
+impl Stage {
+    /// A fresh one.
+    pub(super) fn set(root: &Root) -> Result<Self, Fault> {
+        let folder = root.join(FOLDER);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(file("remove", &folder))?;
+        }
+        for name in ["run", "config", "state", "data", "plugins"] {
+            create_folder(&folder.join(name))?;
+        }
+        Ok(Self {
+            example: root.join("examples/mariadb"),
+            binaries: root.join("target/bannock"),
+            packages: root.join("target/packages"),
+            folder,
+            cas: format!("127.0.0.1:{}", free_port()?),
+            port: free_port()?,
+        })
+    }
+
+    /// A path below the demo's folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Variables that make `bannock` keep everything in the demo's folder.
+    pub(super) fn variables(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("XDG_STATE_HOME", self.path("state")),
+            ("XDG_CONFIG_HOME", self.path("config")),
+            ("XDG_RUNTIME_DIR", self.path("run")),
+            ("BANNOCK_LAS_ADDR", self.las()),
+        ]
+    }
+
+    /// Socket of the LAS.
+    pub(super) fn las(&self) -> PathBuf {
+        self.path("run/bannock/las.sock")
+    }
+
+    /// The `bannock` command.
+    pub(super) fn bannock(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.binaries.join("bannock"));
+        command
+            .args(arguments)
+            .envs(self.variables())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The `bannock` command of another owner, who has no more than the address of the CAS.
+    pub(super) fn stranger(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bannock(arguments);
+        command.env("XDG_CONFIG_HOME", self.path("stranger"));
+        command
+    }
+
+    /// Runs a service of the session, under the filter that admits no host call that the platform
+    /// does not list.
+    pub(super) fn service(&self, name: &str) -> Command {
+        let mut command = self.bannock(&["run", "--audit-host-calls", "--config-id", name]);
+        command.arg("--tree").arg(self.path("mariadb.tree"));
+        command
+    }
+
+    /// Starts a command that goes on beside this program, and is no business of its terminal.
+    pub(super) fn spawn(&self, command: &mut Command) -> Result<Child, Fault> {
+        let child = command.process_group(0).spawn();
+        let child = child.map_err(|source| Fault::Start {
+            command: process::line(command),
+            source,
+        })?;
+        self.remember(child.id())?;
+        Ok(child)
+    }
+
+    /// What a command prints as JSON.
+    pub(super) fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Fault> {
+        let text = process::output(self.bannock(arguments).arg("--json"))?;
+        serde_json::from_str(&text).map_err(|source| Fault::Answer {
+            command: format!("bannock {}", arguments.join(" ")),
+            source,
+        })
+    }
+
+    /// Writes a file of the demo.
+    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf, Fault> {
+        let path = self.path(name);
+        fs::write(&path, content).map_err(file("write", &path))?;
+        Ok(path)
+    }
+
+    /// SHA-256 of a binary, as evidence has it.
+    pub(super) fn measurement(&self, name: &str) -> Result<String, Fault> {
+        sha256(&self.binaries.join(name))
+    }
+
+    /// An example's session with its blanks filled in.
+    pub(super) fn fill(&self, name: &str, blanks: &[(&str, &str)]) -> Result<String, Fault> {
+        let mut text = String::from_utf8_lossy(&read(&self.example.join(name))?).into_owned();
+        for (blank, value) in blanks {
+            text = text.replace(&format!("@{blank}@"), value);
+        }
+        Ok(text)
+    }
+
+    /// Measures a tree into the file `name`; its root digest.
+    pub(super) fn measure(
+        &self,
+        name: &str,
+        programs: &[&str],
+        included: &[&str],
+    ) -> Result<String, Fault> {
+        let output = self.path(name).display().to_string();
+        let mut arguments = vec!["tree", "measure", "--output", &output];
+        for program in programs {
+            arguments.extend(["--program", program]);
+        }
+        for glob in included {
+            arguments.extend(["--include", glob]);
+        }
+        let measured = self.json(&arguments)?;
+        Ok(text(&measured["digest"]))
+    }
+
+    /// The key-management plugin is in a package that would start a service: its file alone is
+    /// taken, of the version that the server has.
+    pub(super) fn fetch_plugin(&self) -> Result<(), Fault> {
+        const NAME: &str = "file_key_management.so";
+        let version = process::output(Command::new("dpkg-query").args([
+            "--show",
+            "--showformat=${Version}",
+            "mariadb-server-core",
+        ]))?;
+        let package = self.packages.join(format!("mariadb-server-{version}"));
+        let from = package.join("usr/lib/mysql/plugin").join(NAME);
+        if !from.exists() {
+            create_folder(&package)?;
+            process::run(
+                Command::new("apt-get")
+                    .args(["download", "--quiet"])
+                    .arg(format!("mariadb-server={version}"))
+                    .current_dir(&package),
+            )?;
+            let archive = entries(&package)?
+                .into_iter()
+                .find(|path| path.extension().is_some_and(|kind| kind == "deb"))
+                .ok_or_else(|| Fault::Packages("mariadb-server".into()))?;
+            process::run(
+                Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .arg(archive)
+                    .arg(&package),
+            )?;
+        }
+        let to = self.path("plugins").join(NAME);
+        fs::copy(&from, &to).map(drop).map_err(file("copy", &from))
+    }
+}
+
+/// Runs a command to its end, whatever that is.
+pub(super) fn output(command: &mut Command) -> Result<Output, Fault> {
+    command.output().map_err(|source| Fault::Start {
+        command: process::line(command),
+        source,
+    })
+}
+
+/// How a program ended, in the table's words.
+pub(super) fn code(output: &Output) -> String {
+    let code = output.status.code();
+    code.map_or("killed".into(), |code| format!("exit code {code}"))
+}
+
+/// A string in JSON; nothing where there is none.
+pub(super) fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Whether `word` occurs in `bytes`.
+pub(super) fn contains(bytes: &[u8], word: impl AsRef<[u8]>) -> bool {
+    memchr::memmem::find(bytes, word.as_ref()).is_some()
+}
+
+/// Names what failed on which file.
+pub(super) fn file<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> Fault + use<'a> {
+    move |source| Fault::File {
+        action,
+        path: path.into(),
+        source,
+    }
+}
+
+/// A TCP port that nobody uses at the moment.
+pub(super) fn free_port() -> Result<u16, Fault> {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(file("bind", Path::new("127.0.0.1")))
+}
