@@ -1,6 +1,6 @@
 //! From what the session or the developer says to the kernel's mounts.
 
-use alloc::{collections::BTreeMap, ffi::CString, format, string::String, sync::Arc, vec::Vec};
+use alloc::{ffi::CString, format, string::String, sync::Arc, vec::Vec};
 use bannock_boot::{BootFault, HostMount, Standalone};
 use bannock_kernel::fs::{self, HostFs, MemoryFs, MountRequest, Mounts, TreeFs};
 use bannock_kernel::task::Container;
@@ -17,6 +17,8 @@ const FIRST_DEVICE: u64 = 0x100;
 struct Builder<'a> {
     container: &'a Arc<Container>,
     requests: Vec<MountRequest>,
+    /// The memory mounts among the requests, by path.
+    memory: Vec<(String, Arc<MemoryFs>)>,
     next_device: u64,
 }
 
@@ -27,6 +29,7 @@ impl<'a> Builder<'a> {
         Self {
             container,
             requests,
+            memory: Vec::new(),
             next_device: FIRST_DEVICE,
         }
     }
@@ -51,46 +54,68 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn memory(&mut self, path: &str, mode: u32) {
+    fn memory(&mut self, path: &str, mode: u32) -> Arc<MemoryFs> {
         let device = self.device();
-        let memory = MemoryFs::new(Arc::clone(&self.container.cache), device, mode);
+        let memory = Arc::new(MemoryFs::new(
+            Arc::clone(&self.container.cache),
+            device,
+            mode,
+        ));
         self.requests.push(MountRequest {
             path: path.into(),
-            fs: Arc::new(memory),
+            fs: Arc::<MemoryFs>::clone(&memory),
             read_only: false,
         });
+        self.memory.push((path.into(), Arc::clone(&memory)));
+        memory
     }
 
-    /// A file system of injected files for each directory that they are in.
+    /// Injected files: part of the memory mount that they are in, or mounted one by one over the
+    /// names in a tree or host directory, whose other names stay. Where there is nothing yet, the
+    /// directory is in memory.
     fn injected(&mut self, files: &[InjectedFile]) -> Result<(), BootFault> {
-        let mut directories: BTreeMap<&str, Arc<MemoryFs>> = BTreeMap::new();
         for file in files {
-            let (directory, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
-            let directory = if directory.is_empty() { "/" } else { directory };
-            let memory = match directories.get(directory) {
-                Some(memory) => Arc::clone(memory),
-                None => {
-                    let memory = Arc::new(MemoryFs::new(
-                        Arc::clone(&self.container.cache),
-                        self.device(),
-                        0o755,
-                    ));
-                    directories.insert(directory, Arc::clone(&memory));
-                    memory
-                }
-            };
-            memory
-                .inject(name.as_bytes(), file.mode, 0, 0, &file.content)
+            self.inject(file)
                 .map_err(|e| BootFault::Failed(format!("cannot inject `{}` ({e})", file.path)))?;
         }
-        for (path, fs) in directories {
-            self.requests.push(MountRequest {
-                path: path.into(),
-                fs,
-                read_only: false,
-            });
-        }
         Ok(())
+    }
+
+    fn inject(&mut self, file: &InjectedFile) -> Result<(), Errno> {
+        let (directory, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        let covering = self
+            .requests
+            .iter()
+            .filter(|request| below(&request.path, file.path.as_bytes()).is_some())
+            .map(|request| request.path.len())
+            .max();
+        let memory = self
+            .memory
+            .iter()
+            .find(|(path, _)| Some(path.len()) == covering)
+            .filter(|(path, _)| below(path.as_bytes(), file.path.as_bytes()).is_some());
+        let (memory, inside) = match (memory, covering) {
+            (Some((path, memory)), _) => (
+                Arc::clone(memory),
+                below(path.as_bytes(), file.path.as_bytes()).unwrap_or_default(),
+            ),
+            (None, Some(_)) => {
+                let device = self.device();
+                let cache = Arc::clone(&self.container.cache);
+                let single = MemoryFs::single(cache, device, file.mode, &file.content)?;
+                self.requests.push(MountRequest {
+                    path: file.path.clone().into(),
+                    fs: Arc::new(single),
+                    read_only: false,
+                });
+                return Ok(());
+            }
+            (None, None) => {
+                let directory = if directory.is_empty() { "/" } else { directory };
+                (self.memory(directory, 0o755), name.as_bytes())
+            }
+        };
+        memory.inject(inside, file.mode, 0, 0, &file.content)
     }
 
     fn tree(&mut self, wanted: &Tree, manifests: &[String]) -> Result<(), BootFault> {
@@ -121,6 +146,13 @@ impl<'a> Builder<'a> {
         Mounts::new(self.requests, &self.container.cache)
             .map_err(|e| BootFault::Failed(format!("the mounts do not fit together ({e})")))
     }
+}
+
+/// What follows `mount` in `path`, where that lies in it.
+fn below<'a>(mount: &[u8], path: &'a [u8]) -> Option<&'a [u8]> {
+    let mount = mount.strip_suffix(b"/").unwrap_or(mount);
+    path.strip_prefix(mount)
+        .filter(|rest| rest.first() == Some(&b'/') && rest.len() > 1)
 }
 
 /// The manifest with the wanted digest, among those that the host offers.
@@ -195,7 +227,7 @@ pub(crate) fn attested(
     }
     for mount in &config.mounts {
         match &mount.kind {
-            MountKind::Memory => builder.memory(&mount.path, 0o1777),
+            MountKind::Memory => drop(builder.memory(&mount.path, 0o1777)),
             MountKind::Host { source, read_only } => {
                 builder.host(&mount.path, source, *read_only)?
             }
@@ -219,7 +251,7 @@ pub(crate) fn standalone(
                 source,
                 read_only,
             } => builder.host(path, source, *read_only)?,
-            HostMount::Memory { path } => builder.memory(path, 0o1777),
+            HostMount::Memory { path } => drop(builder.memory(path, 0o1777)),
         }
     }
     builder.finish()

@@ -449,13 +449,16 @@ impl Mounts {
                 .filter(|e| !shadowed(&e.name)),
         );
         for (name, skeleton) in inner.into_iter().flatten() {
-            let inode = self
+            let mounted = self
                 .nodes
                 .get(*skeleton)
                 .and_then(|n| n.mount.as_ref())
-                .and_then(|m| m.fs.attributes(m.fs.root()).ok())
-                .map_or(*skeleton as u64 + 1, |a| a.inode);
-            all.push(dot(name, inode));
+                .and_then(|m| m.fs.attributes(m.fs.root()).ok());
+            all.push(DirectoryEntry {
+                name: name.clone(),
+                inode: mounted.map_or(*skeleton as u64 + 1, |a| a.inode),
+                kind: Some(mounted.map_or(FileType::Directory, |a| a.kind)),
+            });
         }
         Ok(all)
     }

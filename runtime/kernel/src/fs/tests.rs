@@ -411,6 +411,47 @@ fn mount_points_exist_whatever_lies_below() {
 }
 
 #[test]
+fn a_file_mounted_over_a_name_leaves_its_directory_as_it_is() {
+    let below = memory();
+    below.inject(b"/etc/hosts", 0o644, 0, 0, b"old").unwrap();
+    below.inject(b"/etc/passwd", 0o644, 0, 0, b"p").unwrap();
+    let single = |bytes| MemoryFs::single(pool(), 90, 0o640, bytes).unwrap();
+    let context = context(vec![
+        mount("/", below, true),
+        mount("/etc/hosts", single(b"new"), false),
+        mount("/etc/app/key", single(b"key"), false),
+    ]);
+    assert_eq!(
+        names(&context, "/etc"),
+        [".", "..", "app", "hosts", "passwd"]
+    );
+    assert_eq!(names(&context, "/etc/app"), [".", "..", "key"]);
+    assert_eq!(contents(&context, "/etc/hosts").unwrap(), b"new");
+    assert_eq!(contents(&context, "/etc/app/../app/key").unwrap(), b"key");
+    assert_eq!(contents(&context, "/etc/passwd").unwrap(), b"p");
+    let attributes = look(&context, "/etc/hosts", How::empty()).unwrap();
+    assert_eq!((attributes.mode, attributes.size), (0o640, 3));
+    assert_eq!(attributes.kind, FileType::Regular);
+    let listed = context.mounts().entries(&place(&context, "/etc")).unwrap();
+    let hosts = listed.iter().find(|e| &*e.name == b"hosts").unwrap();
+    assert_eq!(hosts.kind, Some(FileType::Regular));
+    // Its bytes may change; its name stays, and nothing else becomes writable.
+    let file = open(&context, "/etc/hosts", raw::O_WRONLY | raw::O_TRUNC).unwrap();
+    write(&file, b"newer").unwrap();
+    assert_eq!(contents(&context, "/etc/hosts").unwrap(), b"newer");
+    assert_eq!(context.handle_path(&file), b"/etc/hosts");
+    assert!(place(&context, "/etc/hosts").is_pinned());
+    assert_eq!(
+        open(&context, "/etc/hosts/x", raw::O_RDONLY).err(),
+        Some(Errno::ENOTDIR)
+    );
+    assert_eq!(
+        open(&context, "/etc/new", raw::O_WRONLY | raw::O_CREAT).err(),
+        Some(Errno::EROFS)
+    );
+}
+
+#[test]
 fn confined_walks_stay_confined() {
     let fs = memory();
     fs.inject(b"/box/in", 0o644, 0, 0, b"").unwrap();

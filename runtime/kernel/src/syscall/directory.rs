@@ -266,10 +266,10 @@ fn remove(call: &Call<'_>, directory: i32, path_index: usize, directory_wanted: 
         return Err(Errno::ENOTDIR);
     }
     if at.is_pinned() {
-        return Err(if directory_wanted {
-            Errno::EBUSY
-        } else {
-            Errno::EISDIR
+        return Err(match (directory_wanted, attributes.kind) {
+            (false, FileType::Directory) => Errno::EISDIR,
+            (true, FileType::Directory) | (false, _) => Errno::EBUSY,
+            (true, _) => Errno::ENOTDIR,
         });
     }
     last.directory

@@ -30,6 +30,19 @@ impl MemoryFs {
         }
     }
 
+    /// A single regular file, owned by root: mounted over a name, it leaves the rest of the directory
+    /// as it is.
+    ///
+    /// # Errors
+    /// `ENOSPC`.
+    pub fn single(pool: Arc<Pool>, device: u64, mode: u32, bytes: &[u8]) -> Result<Self, Errno> {
+        let (shared, content) = Shared::single(pool, device, mode);
+        content.write(host::From::Kernel(bytes), Some(0))?;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
     /// Puts a file at `path`, making directories (mode 0755) on the way; for boot.
     ///
     /// # Errors

@@ -159,20 +159,32 @@ impl State {
 
 impl Shared {
     pub(super) fn new(pool: Arc<Pool>, device: u64, mode: u32) -> Self {
-        let mut attributes = Attributes::synthetic(device, ROOT, FileType::Directory, mode);
-        let time = now();
-        (
-            attributes.accessed,
-            attributes.modified,
-            attributes.changed,
-            attributes.born,
-        ) = (time, time, time, time);
         let body = Body::Directory {
             parent: Some(ROOT),
             names: BTreeMap::new(),
         };
+        let attributes = Attributes::synthetic(device, ROOT, FileType::Directory, mode);
+        Self::with_root(pool, attributes, body)
+    }
+
+    /// One whose root is a regular file: it is mounted over a name, not a directory.
+    pub(super) fn single(pool: Arc<Pool>, device: u64, mode: u32) -> (Self, Arc<Content>) {
+        let content = Content::new(Arc::clone(&pool), SEAL_SEAL);
+        let body = Body::Regular(Arc::clone(&content));
+        let attributes = Attributes::synthetic(device, ROOT, FileType::Regular, mode & 0o7777);
+        (Self::with_root(pool, attributes, body), content)
+    }
+
+    fn with_root(pool: Arc<Pool>, attributes: Attributes, body: Body) -> Self {
+        let time = now();
         let root = Inode {
-            attributes,
+            attributes: Attributes {
+                accessed: time,
+                modified: time,
+                changed: time,
+                born: time,
+                ..attributes
+            },
             lookups: 1,
             body,
             extended: Extended::new(),
@@ -181,7 +193,7 @@ impl Shared {
         let inodes = BTreeMap::from([(ROOT, root)]);
         Self {
             pool,
-            device,
+            device: attributes.device,
             state: Mutex::new(State {
                 inodes,
                 next: ROOT + 1,
