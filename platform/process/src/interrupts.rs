@@ -103,6 +103,9 @@ const SIGSYS: i32 = sys::SIGSYS as i32;
 const SIGKILL: i32 = sys::SIGKILL as i32;
 const SIGSTOP: i32 = sys::SIGSTOP as i32;
 const SIGCHLD: i32 = sys::SIGCHLD as i32;
+const SIGPIPE: i32 = sys::SIGPIPE as i32;
+/// `SIG_IGN`.
+const IGNORE: usize = 1;
 /// Job-control stops of the host's terminal are not ours to obey.
 const SIGNAL_FLAGS: usize = (sys::SA_SIGINFO | sys::SA_ONSTACK | sys::SA_RESTORER) as usize;
 
@@ -128,6 +131,8 @@ pub fn install() {
         let handler = match signal {
             SIGSYS => on_trap as *const () as usize,
             SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV => on_fault as *const () as usize,
+            // The host raises it for its own pipes; the kernel does so for the program's, on EPIPE.
+            SIGPIPE => IGNORE,
             _ => on_interrupt as *const () as usize,
         };
         let action = Action {

@@ -126,6 +126,7 @@ fn wait(container: &Arc<Container>) -> Option<Ending> {
         match supervise::wait() {
             supervise::Event::Gone { process, .. } => {
                 task::host_process_gone(container, process);
+                supervise::reap(process);
             }
             supervise::Event::Signals(bits) => {
                 for number in (1..=64).filter(|n| bits & (1 << (n - 1)) != 0) {

@@ -13,6 +13,7 @@
 //! * [`mm`]: the address-space map and the program loader.
 //! * [`fs`]: mounts, paths, descriptors, files.
 //! * [`net`]: sockets, polling.
+//! * [`readiness`]: waiting for files that the kernel keeps itself.
 
 #![no_std]
 
@@ -23,6 +24,7 @@ extern crate std;
 pub mod fs;
 pub mod mm;
 pub mod net;
+pub mod readiness;
 pub mod signal;
 pub mod syscall;
 pub mod task;

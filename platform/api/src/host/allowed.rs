@@ -80,6 +80,7 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_exit,
     raw::__NR_exit_group,
     raw::__NR_wait4,
+    raw::__NR_waitid,
     raw::__NR_kill,
     raw::__NR_tgkill,
     raw::__NR_futex,

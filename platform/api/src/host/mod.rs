@@ -73,6 +73,21 @@ pub enum From<'a> {
 }
 
 impl From<'_> {
+    /// Bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Kernel(bytes) => bytes.len(),
+            Self::User(slice) => slice.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn parts(self) -> (usize, usize) {
         match self {
             Self::Kernel(bytes) => (bytes.as_ptr() as usize, bytes.len()),

@@ -1,7 +1,7 @@
 //! Open files and what processes hold of them.
 
 use super::directory::{Directory, RecordFormat};
-use super::memory::{self, MemoryFile};
+use super::memory::{self, FifoFile, MemoryFile};
 use super::ops::HostFile;
 use super::{Attributes, FileOps, Kind, Location, Mapped, Opened, locks::LockOwner};
 use crate::task::Thread;
@@ -261,7 +261,39 @@ impl Handle {
             *self.file.offset.lock() = end;
             return Ok(count);
         }
-        self.positioned(at, |at| self.ops().write(self, from, at))
+        let len = from.len();
+        let outcome = self.positioned(at, |at| self.ops().write(self, from, at));
+        self.noticing_broken(outcome, len)
+    }
+
+    /// Raises `SIGPIPE` where a write of `len` bytes ended as `outcome` because nobody reads.
+    fn noticing_broken(&self, outcome: Result<usize, Errno>, len: usize) -> Result<usize, Errno> {
+        let broken = match outcome {
+            Err(Errno::EPIPE) => self.ops().breaks(),
+            // The host's pipe broke after it had taken some bytes.
+            Ok(count) => count < len && self.kind() == Kind::Pipe && self.is_broken(),
+            Err(_) => false,
+        };
+        if broken && let Some(thread) = current::get::<Thread>() {
+            crate::signal::broken_pipe(&thread);
+        }
+        outcome
+    }
+
+    fn is_broken(&self) -> bool {
+        let Some(fd) = self.host else {
+            return self.ops().ready() & raw::POLLERR != 0;
+        };
+        let mut list = [host::poll::PollFd {
+            fd: fd.number(),
+            events: 0,
+            revents: 0,
+        }];
+        let mut now = host::time::Timespec::default();
+        host::poll::poll(&mut list, Some(&mut now)).is_ok()
+            && list
+                .iter()
+                .any(|entry| u32::from(entry.revents as u16) & raw::POLLERR != 0)
     }
 
     /// readv(2), or preadv2(2).
@@ -295,7 +327,8 @@ impl Handle {
             *self.file.offset.lock() = end;
             return Ok(count);
         }
-        self.positioned(at, |at| self.ops().write_vectored(self, from, at, flags))
+        let outcome = self.positioned(at, |at| self.ops().write_vectored(self, from, at, flags));
+        self.noticing_broken(outcome, from.total())
     }
 
     fn appends(&self) -> bool {
@@ -420,7 +453,28 @@ impl Handle {
     /// Events that are ready now (`POLL*`), for handles without a host descriptor.
     #[must_use]
     pub fn ready(&self) -> u32 {
-        self.ops().ready(self)
+        self.ops().ready()
+    }
+
+    /// Capacity of a pipe (`F_GETPIPE_SZ`), or makes it at least `wanted` bytes (`F_SETPIPE_SZ`).
+    ///
+    /// # Errors
+    /// `EBADF` for others than pipes, `EPERM`, `EBUSY`.
+    pub fn pipe_capacity(&self, wanted: Option<usize>) -> Result<usize, Errno> {
+        if let Some(fifo) = self.file.downcast::<FifoFile>() {
+            return match wanted {
+                Some(wanted) => fifo.end().set_capacity(wanted),
+                None => Ok(fifo.end().capacity()),
+            };
+        }
+        if self.kind() != Kind::Pipe {
+            return Err(Errno::EBADF);
+        }
+        let command = match wanted {
+            Some(_) => raw::F_SETPIPE_SZ,
+            None => raw::F_GETPIPE_SZ,
+        };
+        host::file::control(self.host()?, command, wanted.unwrap_or(0))
     }
 
     /// Changes status flags (`F_SETFL`); others than [`SETTABLE_FLAGS`] are ignored.

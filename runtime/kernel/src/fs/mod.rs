@@ -18,6 +18,9 @@ pub mod memory;
 pub mod mounts;
 mod open;
 pub mod ops;
+mod pipe;
+#[cfg(test)]
+mod pipe_tests;
 pub mod proc;
 mod synthetic;
 mod table;

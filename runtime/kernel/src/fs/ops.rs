@@ -1,7 +1,8 @@
 //! What an open file does.
 
 use super::{Attributes, Changes, Handle, locks::LockTable};
-use alloc::sync::Arc;
+use crate::readiness::{Poller, Readiness, Watch};
+use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::host::{self, HostFd, file::UserVector};
 use bannock_platform::{Errno, memory::Backing};
 use core::any::Any;
@@ -168,8 +169,29 @@ pub trait FileOps: Any + Send + Sync {
     }
 
     /// Events that are ready now (`POLL*`), for files without a host descriptor.
-    fn ready(&self, _handle: &Handle) -> u32 {
+    fn ready(&self) -> u32 {
         raw::POLLIN | raw::POLLOUT
+    }
+
+    /// What says when [`Self::ready`] changes, for files that do not always answer the same.
+    fn readiness(&self) -> Option<Arc<Readiness>> {
+        None
+    }
+
+    /// Has `poller` woken when [`Self::ready`] changes.
+    fn watch(&self, poller: &Arc<Poller>, watches: &mut Vec<Watch>) {
+        watches.extend(self.readiness().map(|r| Watch::new(r, poller)));
+    }
+
+    /// Whether the kernel itself knows of events of this file ([`Self::ready`]); the host may know of
+    /// others.
+    fn is_watched(&self) -> bool {
+        self.readiness().is_some()
+    }
+
+    /// Whether writing with nobody to read raises `SIGPIPE`.
+    fn breaks(&self) -> bool {
+        false
     }
 
     /// ioctl(2) for requests that are not the kernel's own.
@@ -324,6 +346,11 @@ impl FileOps for HostFile {
 
     fn seek(&self, handle: &Handle, offset: i64, whence: u32) -> Result<u64, Errno> {
         host::file::seek(handle.host()?, offset, whence)
+    }
+
+    fn breaks(&self) -> bool {
+        // A standard stream may be a pipe.
+        matches!(self.kind, Kind::Pipe | Kind::Stream)
     }
 
     fn attributes(&self, handle: &Handle) -> Result<Attributes, Errno> {

@@ -97,6 +97,10 @@ impl FileOps for SocketFile {
         file::write_vectored(handle.host()?, from, -1, flags).map_err(|e| self.interrupted(e, true))
     }
 
+    fn breaks(&self) -> bool {
+        self.socket.breaks()
+    }
+
     fn attributes(&self, handle: &Handle) -> Result<Attributes, Errno> {
         /// Device number of sockets (Linux shows its `sockfs`).
         const DEVICE: u64 = 8;

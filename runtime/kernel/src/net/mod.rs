@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod control;
+mod epoll;
 mod file;
 mod names;
 pub mod options;
@@ -13,6 +14,7 @@ mod rights;
 mod select;
 mod socket;
 
+pub use epoll::EpollFile;
 pub use file::SocketFile;
 pub use names::{Key, Names, Registration};
 pub use rights::{InFlight, Parcel, Sendable};

@@ -1,6 +1,8 @@
 //! Waiting for descriptors, whether the host or the kernel keeps the files behind them.
 
 use crate::fs::{FileTable, Handle};
+use crate::readiness::{Poller, Watch};
+use crate::task::Thread;
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{
     Errno,
@@ -23,83 +25,117 @@ pub struct Interest {
 /// Events of each descriptor (`POLL*`), in order.
 pub type Ready = Vec<u16>;
 
-/// Where one descriptor's events come from.
-enum Behind {
-    /// Skipped.
-    Nothing,
-    /// Not open.
-    Invalid,
-    /// The kernel.
-    Kernel(u16),
-    /// The host, as this entry of its list.
-    Host(usize),
+/// Where one descriptor's events come from; its files stay open while they are waited for.
+struct Source {
+    /// The file, where the kernel knows of events.
+    kernel: Option<Arc<Handle>>,
+    /// An entry of the host's list, and the handle that keeps its descriptor.
+    host: Option<(usize, Arc<Handle>)>,
+    /// Not an open descriptor.
+    invalid: bool,
+}
+
+/// What is always reported, whether asked for or not (poll(2)).
+const ALWAYS: u16 = (raw::POLLERR | raw::POLLHUP | raw::POLLNVAL) as u16;
+
+impl Source {
+    fn of(files: &FileTable, interest: &Interest, list: &mut Vec<PollFd>) -> Self {
+        let mut source = Self {
+            kernel: None,
+            host: None,
+            invalid: false,
+        };
+        if interest.fd < 0 {
+            return source;
+        }
+        let Ok(handle) = files.usable(interest.fd) else {
+            source.invalid = true;
+            return source;
+        };
+        let host = handle
+            .host_fd()
+            .filter(|_| !handle.kind().is_always_ready());
+        if host.is_none() || handle.ops().is_watched() {
+            source.kernel = Some(Arc::clone(&handle));
+        }
+        if let Some(fd) = host {
+            list.push(PollFd {
+                fd: fd.number(),
+                events: interest.events as i16,
+                revents: 0,
+            });
+            source.host = Some((list.len() - 1, handle));
+        }
+        source
+    }
+
+    fn events(&self, list: &[PollFd]) -> u16 {
+        let invalid = if self.invalid { raw::POLLNVAL } else { 0 };
+        let kernel = self.kernel.as_ref().map_or(0, |handle| handle.ready());
+        let host = self
+            .host
+            .as_ref()
+            .and_then(|(index, _)| list.get(*index))
+            .map_or(0, |entry| entry.revents as u16);
+        (invalid | kernel) as u16 | host
+    }
 }
 
 /// Waits until one of `interests` is ready, for at most `timeout` nanoseconds.
 ///
 /// # Errors
-/// `EINTR` on an interrupt, and what else the host said.
+/// `EINTR` when the calling thread has something to attend to, and what else the host said.
 pub fn wait(
     files: &FileTable,
     interests: &[Interest],
     timeout: Option<u64>,
 ) -> Result<Ready, Errno> {
-    // Handles stay open while the host waits on their descriptors.
-    let mut held: Vec<Arc<Handle>> = Vec::new();
+    let deadline = Deadline::after(timeout);
     let mut list: Vec<PollFd> = Vec::new();
-    let mut immediate = false;
-    let mut behind = Vec::with_capacity(interests.len());
-    for interest in interests {
-        behind.push(if interest.fd < 0 {
-            Behind::Nothing
-        } else if let Ok(handle) = files.usable(interest.fd) {
-            match handle
-                .host_fd()
-                .filter(|_| !handle.kind().is_always_ready())
-            {
-                Some(fd) => {
-                    list.push(PollFd {
-                        fd: fd.number(),
-                        events: interest.events as i16,
-                        revents: 0,
-                    });
-                    held.push(handle);
-                    Behind::Host(list.len() - 1)
-                }
-                None => {
-                    // What is always reported comes whether asked for or not (poll(2)).
-                    let always = raw::POLLERR | raw::POLLHUP;
-                    let ready = handle.ready() as u16 & (interest.events | always as u16);
-                    immediate |= ready != 0;
-                    Behind::Kernel(ready)
-                }
-            }
-        } else {
-            immediate = true;
-            Behind::Invalid
-        });
-    }
-    let timeout = if immediate { Some(0) } else { timeout };
-    let mut time = timeout.map(Timespec::from_nanos);
-    if !(immediate && list.is_empty()) {
-        poll::poll(&mut list, time.as_mut())?;
-    }
-    drop(held);
-    let events = |behind: &Behind, interest: &Interest| match behind {
-        Behind::Nothing => 0,
-        Behind::Invalid => raw::POLLNVAL as u16,
-        Behind::Kernel(ready) => *ready,
-        Behind::Host(index) => {
-            let always = (raw::POLLERR | raw::POLLHUP | raw::POLLNVAL) as u16;
-            let revents = list.get(*index).map_or(0, |entry| entry.revents as u16);
-            revents & (interest.events | always)
-        }
-    };
-    Ok(behind
+    let sources: Vec<Source> = interests
         .iter()
-        .zip(interests)
-        .map(|(b, i)| events(b, i))
-        .collect())
+        .map(|interest| Source::of(files, interest, &mut list))
+        .collect();
+    let watched = || sources.iter().filter_map(|source| source.kernel.as_ref());
+    let mut watches: Vec<Watch> = Vec::new();
+    let poller = watched()
+        .any(|handle| handle.ops().is_watched())
+        .then(|| Poller::new(!list.is_empty()));
+    if let Some(poller) = &poller {
+        for handle in watched() {
+            handle.ops().watch(poller, &mut watches);
+        }
+    }
+    let all = |list: &[PollFd]| -> Ready {
+        sources
+            .iter()
+            .zip(interests)
+            .map(|(source, interest)| source.events(list) & (interest.events | ALWAYS))
+            .collect()
+    };
+    loop {
+        let ticket = poller.as_ref().map(|poller| poller.ticket());
+        let left = deadline.left();
+        let ready = all(&[]);
+        let immediate = left == Some(0) || ready.iter().any(|events| *events != 0);
+        if list.is_empty() && immediate {
+            return Ok(ready);
+        }
+        match (&poller, ticket) {
+            // Nothing of the host's: the thread sleeps until a file of the kernel changes.
+            (Some(poller), Some(ticket)) if list.is_empty() => match poller.sleep(ticket, left) {
+                Ok(()) | Err(Errno::ETIMEDOUT) => continue,
+                Err(error) => return Err(error),
+            },
+            _ => {}
+        }
+        let mut time = if immediate { Some(0) } else { left }.map(Timespec::from_nanos);
+        match poll::poll(&mut list, time.as_mut()) {
+            Ok(0) if !immediate && deadline.left() != Some(0) => {}
+            Ok(_) => return Ok(all(&list)),
+            Err(error) => Poller::after_host(error)?,
+        }
+    }
 }
 
 /// A timeout that is reported back.
@@ -115,6 +151,23 @@ impl Deadline {
     pub fn after(timeout: Option<u64>) -> Self {
         Self {
             at: timeout.map(|t| time::monotonic().saturating_add(t)),
+        }
+    }
+
+    /// The deadline of a wait that is made again, where there is one; else `timeout` nanoseconds from
+    /// now.
+    #[must_use]
+    pub fn resumed(thread: &Thread, timeout: Option<u64>) -> Self {
+        match thread.take_deadline() {
+            Some(at) => Self { at: Some(at) },
+            None => Self::after(timeout),
+        }
+    }
+
+    /// Keeps the deadline for when the call is made again.
+    pub fn keep(self, thread: &Thread) {
+        if let Some(at) = self.at {
+            thread.keep_deadline(at);
         }
     }
 

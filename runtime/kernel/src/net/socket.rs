@@ -167,6 +167,12 @@ impl Socket {
         }
     }
 
+    /// Whether writing to a closed connection raises `SIGPIPE`.
+    #[must_use]
+    pub const fn breaks(&self) -> bool {
+        self.kind == raw::SOCK_STREAM
+    }
+
     /// Whether a local name was given to the socket.
     #[must_use]
     pub fn is_bound(&self) -> bool {

@@ -21,7 +21,9 @@ pub use info::{ChildChange, Info};
 pub use mask::{deliverable, interrupted, set_mask, set_mask_until_delivery, sleep, with_mask};
 pub use number::{DefaultAction, Signal, SignalSet};
 pub use queue::Queue;
-pub use send::{absorb, force, leave_to_others, resume, send_to_process, send_to_thread, wake};
+pub use send::{
+    absorb, broken_pipe, force, leave_to_others, resume, send_to_process, send_to_thread, wake,
+};
 pub use state::{FaultContext, ProcessSignals, ThreadSignals};
 
 #[cfg(test)]

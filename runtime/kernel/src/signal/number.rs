@@ -84,8 +84,22 @@ macro_rules! paste_number {
     (SYS) => {
         raw::SIGSYS
     };
+    (PIPE) => {
+        raw::SIGPIPE
+    };
+    (INT) => {
+        raw::SIGINT
+    };
+    (QUIT) => {
+        raw::SIGQUIT
+    };
+    (WINCH) => {
+        raw::SIGWINCH
+    };
 }
-signals! { HUP ILL TRAP BUS FPE KILL SEGV ALRM TERM CHLD CONT STOP TSTP TTIN TTOU VTALRM PROF SYS }
+signals! {
+    HUP INT QUIT ILL TRAP BUS FPE KILL SEGV PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU VTALRM PROF WINCH SYS
+}
 
 impl Signal {
     /// Largest number (`_NSIG`).

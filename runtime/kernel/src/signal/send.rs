@@ -76,6 +76,15 @@ pub fn force(thread: &Arc<Thread>, info: Info) {
     thread.attend(Thread::SIGNAL);
 }
 
+/// Raises `SIGPIPE` for the calling thread, as writing with nobody to read does.
+pub fn broken_pipe(thread: &Arc<Thread>) {
+    let process = &thread.process;
+    let uid = process.ids.lock().user.real;
+    let info = Info::from_process(Signal::PIPE, raw::SI_USER as i32, process.id, uid);
+    // The limit does not concern standard signals.
+    let _ = send_to_thread(thread, info);
+}
+
 /// What a signal does on being sent, whoever takes it: a stop cancels waiting continues, and the
 /// other way round; `SIGCONT` and `SIGKILL` let a stopped process run.
 fn prepare(process: &Arc<Process>, signal: Signal) {

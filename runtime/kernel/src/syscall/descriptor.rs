@@ -236,10 +236,8 @@ fn fcntl(call: &Call<'_>) -> Outcome {
         | raw::F_OFD_GETLK
         | raw::F_OFD_SETLK
         | raw::F_OFD_SETLKW => super::lock::record(call, &file, command),
-        raw::F_SETPIPE_SZ | raw::F_GETPIPE_SZ if file.kind() == Kind::Pipe => {
-            host_file::control(file.host()?, command, call.word(2))
-        }
-        raw::F_SETPIPE_SZ | raw::F_GETPIPE_SZ => Err(Errno::EBADF),
+        raw::F_GETPIPE_SZ => file.pipe_capacity(None),
+        raw::F_SETPIPE_SZ => file.pipe_capacity(Some(call.uint(2) as usize)),
         raw::F_GET_SEALS | raw::F_ADD_SEALS => {
             file.seals(command == raw::F_ADD_SEALS, call.uint(2))
         }

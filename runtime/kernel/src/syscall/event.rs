@@ -1,9 +1,10 @@
-//! Event counters, timers and epoll: files of the host that only processes of the container hold.
+//! Event counters, timers and epoll.
 
 use super::Argument::{Fd, Flags, Int, Pointer, Size};
 use super::caller::{closes_on_exec, handle, install, signal_set, timeout};
 use super::{Call, Outcome, Row};
 use crate::fs::{Handle, Kind, OpenFile};
+use crate::net::EpollFile;
 use crate::signal::{self, SignalSet};
 use alloc::sync::Arc;
 use bannock_platform::{
@@ -129,7 +130,7 @@ fn new_epoll(call: &Call<'_>, flags: u32) -> Outcome {
     if flags & !raw::O_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = OpenFile::host(Kind::Epoll, raw::O_RDWR);
+    let file = EpollFile::open();
     install(call, file, poll::epoll()?, closes_on_exec(flags))
 }
 
@@ -143,16 +144,6 @@ fn epoll(call: &Call<'_>) -> Outcome {
 
 fn epoll1(call: &Call<'_>) -> Outcome {
     new_epoll(call, call.uint(0))
-}
-
-/// The epoll instance behind argument 0.
-fn instance(call: &Call<'_>) -> Result<(Arc<Handle>, HostFd), Errno> {
-    let handle = handle(call, 0)?;
-    if handle.kind() != Kind::Epoll {
-        return Err(Errno::EINVAL);
-    }
-    let host = handle.host()?;
-    Ok((handle, host))
 }
 
 fn epoll_control(call: &Call<'_>) -> Outcome {
@@ -170,11 +161,12 @@ fn epoll_control(call: &Call<'_>) -> Outcome {
     if target.kind().is_always_ready() {
         return Err(Errno::EPERM);
     }
-    let watched = target.host_fd().ok_or(Errno::EPERM)?;
-    if epoll.kind() != Kind::Epoll || Arc::ptr_eq(epoll.file(), target.file()) {
+    if Arc::ptr_eq(epoll.file(), target.file()) {
         return Err(Errno::EINVAL);
     }
-    poll::epoll_control(epoll.host()?, operation, watched, events, data).map(|()| 0)
+    EpollFile::of(&epoll)?
+        .control(&epoll, operation, (call.int(2), &target), (events, data))
+        .map(|()| 0)
 }
 
 /// Waits on an epoll instance for at most `timeout` nanoseconds, with other signals blocked.
@@ -187,10 +179,11 @@ fn wait(call: &Call<'_>, timeout: Option<u64>, mask: Option<SignalSet>) -> Outco
         .ok()
         .filter(|n| (1..=LIMIT).contains(n))
         .ok_or(Errno::EINVAL)?;
-    let (_held, host) = instance(call)?;
-    let timeout = timeout.map(Timespec::from_nanos);
+    let handle = handle(call, 0)?;
+    let instance = EpollFile::of(&handle)?;
+    let host = handle.host()?;
     let events = signal::with_mask(call.thread, mask, || {
-        poll::epoll_wait(host, count.min(MOST), timeout)
+        instance.wait(host, count.min(MOST), timeout)
     })?;
     let mut at = call.word(1);
     for (events, data) in &events {

@@ -8,6 +8,7 @@ use crate::fs::Handle;
 use crate::net::address::Address;
 use crate::net::control::{self, Message};
 use crate::net::{Deadline, Received, Sendable, Socket};
+use crate::signal;
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{
     Errno, host,
@@ -110,6 +111,15 @@ impl Header {
     }
 }
 
+/// What a program learns of a message that was not sent: besides the error, `SIGPIPE` where the
+/// connection is closed and `flags` do not say otherwise.
+fn not_sent(call: &Call<'_>, socket: &Socket, error: Errno, flags: u32) -> Errno {
+    if error == Errno::EPIPE && socket.breaks() && flags & raw_net::MSG_NOSIGNAL == 0 {
+        signal::broken_pipe(call.thread);
+    }
+    interrupted(socket, error, true)
+}
+
 fn send(call: &Call<'_>) -> Outcome {
     let open = open(call)?;
     let socket = open.socket()?;
@@ -123,7 +133,7 @@ fn send(call: &Call<'_>) -> Outcome {
     };
     let to = destination.as_ref().map(|d| d.bytes());
     net::send(open.host, host::From::User(data), call.uint(3), to)
-        .map_err(|e| interrupted(socket, e, true))
+        .map_err(|e| not_sent(call, socket, e, call.uint(3)))
 }
 
 fn receive(call: &Call<'_>) -> Outcome {
@@ -209,7 +219,7 @@ fn send_one(call: &Call<'_>, open: &Open, header: &Header, flags: u32) -> Outcom
     let transfer = |rights: &[HostFd]| {
         socket
             .send(open.host, &data, to, &control, rights, flags)
-            .map_err(|e| interrupted(socket, e, true))
+            .map_err(|e| not_sent(call, socket, e, flags))
     };
     let handles = files_to_send(call, &rights)?;
     if handles.is_empty() {

@@ -79,10 +79,13 @@ fn poll_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) -> O
 
 fn poll(call: &Call<'_>) -> Outcome {
     let timeout = u64::try_from(call.int(2)).ok().map(|ms| ms * 1_000_000);
-    // An interrupted poll(2) would have to restart with what is left of its timeout.
-    poll_until(call, Deadline::after(timeout), None).map_err(|error| match timeout {
-        None => interrupted(error),
-        Some(_) => error,
+    let deadline = Deadline::resumed(call.thread, timeout);
+    poll_until(call, deadline, None).map_err(|error| {
+        // Made again, it waits for what is left of its timeout only.
+        if error == Errno::EINTR {
+            deadline.keep(call.thread);
+        }
+        interrupted(error)
     })
 }
 

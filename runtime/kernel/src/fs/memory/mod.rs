@@ -1,10 +1,12 @@
 //! File systems in memory: ephemeral, and filled at boot with what the session injects.
 
 mod content;
+mod fifo;
 mod file;
 mod tree;
 
 pub(super) use content::{Content, SEAL_SEAL, SEALS};
+pub(super) use fifo::FifoFile;
 pub(super) use file::MemoryFile;
 
 use super::attributes::{Attributes, Changes};
@@ -203,6 +205,13 @@ impl FileSystem for MemoryFs {
     }
 
     fn open(&self, node: NodeId, flags: u32) -> Result<Opened, Errno> {
+        if let Some(pipe) = self.shared.pipe(node)? {
+            return Ok(Opened::new(FifoFile {
+                shared: Arc::clone(&self.shared),
+                node,
+                end: pipe.open(flags)?,
+            }));
+        }
         let content = self.shared.content(node)?;
         if flags & raw::O_TRUNC != 0 {
             content.resize(0)?;

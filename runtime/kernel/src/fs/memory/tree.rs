@@ -2,6 +2,7 @@
 
 use super::super::attributes::{Attributes, Changes, FileType, now};
 use super::super::filesystem::{DirectoryEntry, NewFile, NewKind, NodeId, RenameMode};
+use super::super::pipe::Pipe;
 use super::content::{Content, SEAL_SEAL};
 use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use bannock_platform::{Errno, cache::Pool, sync::Mutex};
@@ -39,6 +40,8 @@ enum Body {
         names: BTreeMap<Box<[u8]>, NodeId>,
     },
     Symlink(Box<[u8]>),
+    Fifo(Arc<Pipe>),
+    /// A socket's name.
     Special,
 }
 
@@ -54,7 +57,7 @@ impl Inode {
             Body::Directory { names, .. } => {
                 attributes.size = (names.len() as u64).saturating_add(2).saturating_mul(20)
             }
-            Body::Special => {}
+            Body::Fifo(_) | Body::Special => {}
         }
         attributes
     }
@@ -281,8 +284,16 @@ impl Shared {
             Body::Regular(content) => Ok(Arc::clone(content)),
             Body::Directory { .. } => Err(Errno::EISDIR),
             Body::Symlink(_) => Err(Errno::ELOOP),
-            Body::Special => Err(Errno::ENXIO),
+            Body::Fifo(_) | Body::Special => Err(Errno::ENXIO),
         }
+    }
+
+    /// The pipe of `node`, where it is a FIFO.
+    pub(super) fn pipe(&self, node: NodeId) -> Result<Option<Arc<Pipe>>, Errno> {
+        Ok(match &self.state.lock().get(node)?.body {
+            Body::Fifo(pipe) => Some(Arc::clone(pipe)),
+            _ => None,
+        })
     }
 
     /// The bytes of `node` changed.
@@ -425,7 +436,7 @@ impl Shared {
                 2,
             ),
             NewKind::Symlink(target) => (Body::Symlink(target.into()), FileType::Symlink, 1),
-            NewKind::Fifo => (Body::Special, FileType::Fifo, 1),
+            NewKind::Fifo => (Body::Fifo(Pipe::new()), FileType::Fifo, 1),
             NewKind::Socket => (Body::Special, FileType::Socket, 1),
         };
         let id = self.add(&mut state, new, body, kind, links, 0);
@@ -562,7 +573,7 @@ impl Shared {
         let inode = state.get_mut(node)?;
         match inode.body {
             Body::Regular(_) | Body::Directory { .. } => act(&mut inode.extended),
-            Body::Symlink(_) | Body::Special => Err(Errno::EPERM),
+            Body::Symlink(_) | Body::Fifo(_) | Body::Special => Err(Errno::EPERM),
         }
     }
 }
