@@ -39,6 +39,8 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_pipe2,
     raw::__NR_copy_file_range,
     raw::__NR_sendfile,
+    raw::__NR_splice,
+    raw::__NR_tee,
     raw::__NR_ioctl,
     raw::__NR_memfd_create,
     // Sockets and waiting.
@@ -106,6 +108,9 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_clock_getres,
     raw::__NR_clock_nanosleep,
     raw::__NR_setitimer,
+    raw::__NR_timer_create,
+    raw::__NR_timer_settime,
+    raw::__NR_timer_delete,
     raw::__NR_getitimer,
     raw::__NR_getrandom,
     raw::__NR_seccomp,

@@ -13,6 +13,7 @@ pub mod net;
 pub mod poll;
 pub mod process;
 pub mod regular;
+pub mod splice;
 pub mod time;
 
 pub use allowed::ALLOWED;

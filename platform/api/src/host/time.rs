@@ -115,6 +115,68 @@ pub fn sleep(id: i32, absolute: bool, time: Timespec) -> Result<(), (Errno, Time
     }
 }
 
+/// The host signal that says that a [`Timer`] may have expired: it is for the kernel, not for a
+/// program, and says no more than that.
+pub const TIMER_SIGNAL: i32 = 63;
+
+/// A timer of the calling host process (timer_create(2)); it ends with the process, and with an exec.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Timer(i32);
+
+impl Timer {
+    /// A timer by `clock` that is not armed. Expiry arrives as [`TIMER_SIGNAL`] among the signals of
+    /// [`Platform::take_interrupt`](crate::Platform::take_interrupt).
+    ///
+    /// # Errors
+    /// What the host said.
+    pub fn new(clock: i32) -> Result<Self, Errno> {
+        /// `struct sigevent`: value, signal, how to notify (0, `SIGEV_SIGNAL`), and padding.
+        #[repr(C)]
+        struct Event(u64, i32, i32, [u64; 6]);
+        let event = Event(0, TIMER_SIGNAL, 0, [0; 6]);
+        let mut id = -1i32;
+        let args = [
+            clock as isize as usize,
+            core::ptr::from_ref(&event) as usize,
+            core::ptr::from_mut(&mut id) as usize,
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: both structures outlive the call.
+        unsafe { call(raw::__NR_timer_create, args) }?;
+        if id < 0 {
+            return Err(Errno::EIO);
+        }
+        Ok(Self(id))
+    }
+
+    /// Has the timer expire at `first` (nanoseconds of its clock; 0 for never), and then every
+    /// `interval` nanoseconds (0 for once).
+    ///
+    /// # Errors
+    /// What the host said.
+    pub fn set(&self, first: u64, interval: u64) -> Result<(), Errno> {
+        let setting = [Timespec::from_nanos(interval), Timespec::from_nanos(first)];
+        let args = [
+            self.0 as usize,
+            raw::TIMER_ABSTIME as usize,
+            setting.as_ptr() as usize,
+            0,
+            0,
+            0,
+        ];
+        // SAFETY: the setting outlives the call.
+        unsafe { call(raw::__NR_timer_settime, args) }.map(drop)
+    }
+
+    /// Ends the timer.
+    pub fn delete(self) {
+        // SAFETY: no pointers. A timer that is gone already needs no deletion.
+        let _ = unsafe { call(raw::__NR_timer_delete, [self.0 as usize, 0, 0, 0, 0, 0]) };
+    }
+}
+
 /// An interval timer's interval and time left, each as seconds and microseconds (`struct itimerval`).
 pub type IntervalSetting = [[i64; 2]; 2];
 

@@ -256,10 +256,8 @@ impl Handle {
     /// As those.
     pub fn write(&self, from: host::From<'_>, at: Option<u64>) -> Result<usize, Errno> {
         self.for_writing()?;
-        if at.is_none() && self.appends() {
-            let (count, end) = self.append(|at| self.ops().write(self, from, at))?;
-            *self.file.offset.lock() = end;
-            return Ok(count);
+        if self.appends(0) {
+            return self.append(at, |end| self.ops().write(self, from, end));
         }
         let len = from.len();
         let outcome = self.positioned(at, |at| self.ops().write(self, from, at));
@@ -267,7 +265,14 @@ impl Handle {
     }
 
     /// Raises `SIGPIPE` where a write of `len` bytes ended as `outcome` because nobody reads.
-    fn noticing_broken(&self, outcome: Result<usize, Errno>, len: usize) -> Result<usize, Errno> {
+    ///
+    /// # Errors
+    /// That of `outcome`.
+    pub fn noticing_broken(
+        &self,
+        outcome: Result<usize, Errno>,
+        len: usize,
+    ) -> Result<usize, Errno> {
         let broken = match outcome {
             Err(Errno::EPIPE) => self.ops().breaks(),
             // The host's pipe broke after it had taken some bytes.
@@ -321,27 +326,48 @@ impl Handle {
         flags: u32,
     ) -> Result<usize, Errno> {
         self.for_writing()?;
-        if at.is_none() && self.appends() {
-            let (count, end) =
-                self.append(|at| self.ops().write_vectored(self, from, at, flags))?;
-            *self.file.offset.lock() = end;
-            return Ok(count);
+        if self.appends(flags) {
+            return self.append(at, |end| self.ops().write_vectored(self, from, end, flags));
         }
         let outcome = self.positioned(at, |at| self.ops().write_vectored(self, from, at, flags));
         self.noticing_broken(outcome, from.total())
     }
 
-    fn appends(&self) -> bool {
-        self.file.flags() & raw::O_APPEND != 0 && self.ops().has_kernel_offset()
+    /// Whether a write with `RWF_*` flags goes to the end, wherever it is told to go (pwrite(2),
+    /// "BUGS").
+    fn appends(&self, flags: u32) -> bool {
+        let appends = self.file.flags() & raw::O_APPEND != 0 || flags & raw::RWF_APPEND != 0;
+        appends && self.ops().has_kernel_offset()
     }
 
-    /// Writes at the end; the file finds the end itself, in one step with the write.
+    /// Writes at the end; the file finds the end itself, in one step with the write. The kernel's
+    /// offset moves there, unless the write was to be elsewhere (`at`).
     fn append(
         &self,
+        at: Option<u64>,
         act: impl FnOnce(Option<u64>) -> Result<usize, Errno>,
-    ) -> Result<(usize, u64), Errno> {
+    ) -> Result<usize, Errno> {
         let count = act(None)?;
-        Ok((count, self.ops().size(self)?))
+        if at.is_none() {
+            *self.file.offset.lock() = self.ops().size(self)?;
+        }
+        Ok(count)
+    }
+
+    /// tee(2) between FIFOs of the kernel's own.
+    ///
+    /// # Errors
+    /// `EINVAL` for other files, `EAGAIN`, `EPIPE`, `EINTR`.
+    pub fn tee(&self, to: &Self, len: usize, waits: bool) -> Result<usize, Errno> {
+        let fifo = |handle: &Self| handle.file.downcast::<FifoFile>().is_some();
+        let source = self.file.downcast::<FifoFile>().ok_or(Errno::EINVAL)?;
+        if !fifo(to) {
+            return Err(Errno::EINVAL);
+        }
+        match source.end().peek(len, waits)? {
+            bytes if bytes.is_empty() => Ok(0),
+            bytes => to.write(host::From::Kernel(&bytes), None),
+        }
     }
 
     /// lseek(2).

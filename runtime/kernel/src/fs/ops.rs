@@ -25,6 +25,8 @@ pub enum Kind {
     Event,
     /// A timer.
     Timer,
+    /// Signals to be read.
+    Signals,
     /// A standard stream, terminal or not.
     Stream,
     /// A character device of the kernel's own.

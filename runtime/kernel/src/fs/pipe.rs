@@ -86,19 +86,18 @@ impl Pipe {
         };
         self.readiness.changed();
         // Dropping the end on the way out takes the opening back.
-        while waits {
+        loop {
             let ticket = self.readiness.ticket();
             {
                 let state = self.state.lock();
                 let waits_for_writer = reads && end.writers_before == Some(state.writer_opens);
                 let waits_for_reader = writes && end.readers_before == Some(state.reader_opens);
-                if !waits_for_writer && !waits_for_reader {
-                    break;
+                if !waits || !waits_for_writer && !waits_for_reader {
+                    return Ok(end);
                 }
             }
             self.readiness.sleep(ticket, None)?;
         }
-        Ok(end)
     }
 }
 
@@ -270,10 +269,24 @@ impl PipeEnd {
         }
     }
 
-    /// A copy of up to `len` bytes that wait, which stay (tee(2)).
-    pub(super) fn peek(&self, len: usize) -> Vec<u8> {
-        let state = self.pipe.state.lock();
-        state.bytes.iter().take(len).copied().collect()
+    /// A copy of up to `len` bytes that wait, which stay (tee(2)). Nothing is the end.
+    ///
+    /// # Errors
+    /// `EAGAIN` where nothing waits and the caller does not either, `EINTR`.
+    pub(super) fn peek(&self, len: usize, waits: bool) -> Result<Vec<u8>, Errno> {
+        loop {
+            let ticket = self.pipe.readiness.ticket();
+            {
+                let state = self.pipe.state.lock();
+                if !state.bytes.is_empty() || state.writers == 0 {
+                    return Ok(state.bytes.iter().take(len).copied().collect());
+                }
+            }
+            if !waits {
+                return Err(Errno::EAGAIN);
+            }
+            self.pipe.readiness.sleep(ticket, None)?;
+        }
     }
 
     /// Events that are ready (`POLL*`).

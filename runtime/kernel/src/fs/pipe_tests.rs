@@ -103,6 +103,19 @@ fn without_waiting_a_writer_needs_a_reader() {
     assert_eq!(read(&both, 9).unwrap(), b"self");
 }
 
+#[test]
+fn tee_copies_what_stays() {
+    let context = context();
+    let both = open(&context, raw::O_RDWR).unwrap();
+    let other = self::context();
+    let target = open(&other, raw::O_RDWR).unwrap();
+    assert_eq!(both.tee(&target, 9, false), Err(Errno::EAGAIN));
+    write(&both, b"abcdef").unwrap();
+    assert_eq!(both.tee(&target, 4, true), Ok(4));
+    assert_eq!(read(&target, 9).unwrap(), b"abcd");
+    assert_eq!(read(&both, 9).unwrap(), b"abcdef");
+}
+
 fn table(handles: &[&Arc<Handle>]) -> FileTable {
     let files = FileTable::new(0);
     for handle in handles {

@@ -411,6 +411,21 @@ fn mount_points_exist_whatever_lies_below() {
 }
 
 #[test]
+fn appending_goes_to_the_end_wherever_it_is_told_to_go() {
+    let fs = memory();
+    fs.inject(b"/f", 0o644, 0, 0, b"12345").unwrap();
+    let context = context(vec![mount("/", fs, false)]);
+    let file = open(&context, "/f", raw::O_RDWR | raw::O_APPEND).unwrap();
+    let at = |offset| file.write(platform_host::From::Kernel(b"x"), Some(offset));
+    assert_eq!(at(0), Ok(1));
+    assert_eq!(contents(&context, "/f").unwrap(), b"12345x");
+    assert_eq!(file.seek(0, raw::SEEK_CUR), Ok(0), "the position stays");
+    write(&file, b"y").unwrap();
+    assert_eq!(file.seek(0, raw::SEEK_CUR), Ok(7));
+    assert_eq!(contents(&context, "/f").unwrap(), b"12345xy");
+}
+
+#[test]
 fn a_file_mounted_over_a_name_leaves_its_directory_as_it_is() {
     let below = memory();
     below.inject(b"/etc/hosts", 0o644, 0, 0, b"old").unwrap();

@@ -52,7 +52,7 @@ pub fn attend(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: Option<Resta
         if flags & Thread::SIGNAL != 0 {
             // Cleared first: a signal that arrives from now on sets it again.
             thread.calm(Thread::SIGNAL);
-            while let Some(info) = take(thread) {
+            while let Some(info) = next(thread) {
                 handled |= deliver(thread, entry, &mut restart, &info);
                 if thread.attention() & !Thread::SIGNAL != 0 {
                     break;
@@ -74,14 +74,26 @@ pub fn attend(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: Option<Resta
     }
 }
 
-/// Takes the next signal that the thread delivers; its own come first.
-fn take(thread: &Thread) -> Option<Info> {
-    let mut shared = thread.process.signals.lock();
-    let mut own = thread.signals.lock();
-    let wanted = SignalSet(!own.mask.0);
-    own.pending
-        .take(wanted)
-        .or_else(|| shared.pending.take(wanted))
+/// Takes the next signal that the thread delivers.
+fn next(thread: &Thread) -> Option<Info> {
+    let mask = thread.signals.lock().mask;
+    take(thread, SignalSet(!mask.0))
+}
+
+/// Takes the next signal in `wanted` that waits for the thread or its process; its own come first.
+#[must_use]
+pub fn take(thread: &Thread, wanted: SignalSet) -> Option<Info> {
+    let info = {
+        let mut shared = thread.process.signals.lock();
+        let mut own = thread.signals.lock();
+        own.pending
+            .take(wanted)
+            .or_else(|| shared.pending.take(wanted))?
+    };
+    Some(match info.timer_id() {
+        Some(id) => info.with_overrun(thread.process.timers.delivered(id)),
+        None => info,
+    })
 }
 
 /// Does what the process wants done on a signal; whether a handler runs now.

@@ -9,6 +9,8 @@ use linux_raw_sys::general as raw;
 pub struct Info {
     signal: Signal,
     words: [u64; 16],
+    /// The timer that it is from, where it is from the kernel.
+    timer: Option<i32>,
 }
 
 /// How a child changed, for `SIGCHLD` and waitid(2).
@@ -37,7 +39,11 @@ impl Info {
         let mut words = [0; 16];
         words[0] = pair(signal.number() as u32, 0);
         words[1] = pair(code as u32, 0);
-        Self { signal, words }
+        Self {
+            signal,
+            words,
+            timer: None,
+        }
     }
 
     /// A signal that the kernel raises (`SI_KERNEL`).
@@ -73,11 +79,38 @@ impl Info {
         info
     }
 
+    /// An expiry of timer `id`, with the program's `value`.
+    #[must_use]
+    pub const fn timer(signal: Signal, id: i32, value: u64) -> Self {
+        let mut info = Self::new(signal, raw::SI_TIMER);
+        info.words[2] = pair(id as u32, 0);
+        info.words[3] = value;
+        info.timer = Some(id);
+        info
+    }
+
+    /// The timer that the signal is from.
+    #[must_use]
+    pub const fn timer_id(&self) -> Option<i32> {
+        self.timer
+    }
+
+    /// The same expiry, standing for `overrun` further ones.
+    #[must_use]
+    pub const fn with_overrun(mut self, overrun: i32) -> Self {
+        self.words[2] = pair(self.words[2] as u32, overrun as u32);
+        self
+    }
+
     /// What a program passes to rt_sigqueueinfo(2), with the number of the call.
     #[must_use]
     pub const fn from_words(signal: Signal, mut words: [u64; 16]) -> Self {
         words[0] = pair(signal.number() as u32, (words[0] >> 32) as u32);
-        Self { signal, words }
+        Self {
+            signal,
+            words,
+            timer: None,
+        }
     }
 
     /// The signal.

@@ -6,6 +6,7 @@
 
 mod action;
 pub mod deliver;
+mod descriptor;
 mod frame;
 mod info;
 mod mask;
@@ -15,12 +16,14 @@ mod send;
 mod state;
 
 pub use action::{Action, Actions, Disposition};
-pub use deliver::Restart;
+pub use deliver::{Restart, take};
+pub use descriptor::SignalFile;
 pub use frame::{AltStack, sigreturn};
 pub use info::{ChildChange, Info};
 pub use mask::{deliverable, interrupted, set_mask, set_mask_until_delivery, sleep, with_mask};
 pub use number::{DefaultAction, Signal, SignalSet};
 pub use queue::Queue;
+pub(crate) use send::send_timer;
 pub use send::{
     absorb, broken_pipe, force, leave_to_others, resume, send_to_process, send_to_thread, wake,
 };

@@ -44,6 +44,12 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether an expiry of timer `id` waits.
+    #[must_use]
+    pub fn has_timer(&self, id: i32) -> bool {
+        self.entries.iter().any(|info| info.timer_id() == Some(id))
+    }
+
     /// Takes the next signal that is in `wanted`.
     pub fn take(&mut self, wanted: SignalSet) -> Option<Info> {
         let signal = self.set.intersection(wanted).first()?;

@@ -1,9 +1,9 @@
 //! Sending signals.
 
 use super::{DefaultAction, Disposition, Info, Signal, SignalSet};
-use crate::task::{Process, Thread};
+use crate::task::{Process, Thread, expire};
 use alloc::sync::Arc;
-use bannock_platform::{Errno, platform};
+use bannock_platform::{Errno, host::time::TIMER_SIGNAL, platform};
 use linux_raw_sys::general as raw;
 
 /// Sends `info` to whichever thread of `process` takes it.
@@ -24,6 +24,7 @@ pub fn send_to_process(process: &Arc<Process>, info: Info) -> Result<(), Errno> 
         }
         shared.pending.push(info, process.limits.signals())?;
     }
+    process.signals_changed.changed();
     if let Some(thread) = choose(process, signal) {
         wake(&thread, Thread::SIGNAL);
     }
@@ -53,10 +54,24 @@ pub fn send_to_thread(thread: &Arc<Thread>, info: Info) -> Result<(), Errno> {
         own.pending.push(info, process.limits.signals())?;
         !own.mask.minus(own.awaited).contains(signal)
     };
+    process.signals_changed.changed();
     if takes {
         wake(thread, Thread::SIGNAL);
     }
     Ok(())
+}
+
+/// Sends an expiry of a timer to `thread`, or to any thread of `process`; false where one waits
+/// already.
+pub(crate) fn send_timer(process: &Arc<Process>, thread: Option<&Arc<Thread>>, info: Info) -> bool {
+    let waits = |queue: &super::Queue| info.timer_id().is_some_and(|id| queue.has_timer(id));
+    match thread {
+        Some(thread) if waits(&thread.signals.lock().pending) => false,
+        None if waits(&process.signals.lock().pending) => false,
+        // Over the limit, an expiry is lost: no room was reserved when the timer was made.
+        Some(thread) => send_to_thread(thread, info).is_ok(),
+        None => send_to_process(process, info).is_ok(),
+    }
 }
 
 /// Makes the calling thread take `info`, an exception of its own: where it is blocked or ignored,
@@ -159,6 +174,10 @@ pub fn absorb(thread: &Arc<Thread>) {
         return;
     }
     for signal in outside.iter() {
+        if signal.number() == TIMER_SIGNAL {
+            expire(&thread.process);
+            continue;
+        }
         let timer = matches!(signal, Signal::ALRM | Signal::VTALRM | Signal::PROF);
         // Whoever sent it has no id in the container.
         let info = if timer {

@@ -1,17 +1,15 @@
-//! Bytes of files: read, write, seek, truncate, copy, make durable.
+//! Bytes of files: read, write, seek, truncate, make durable.
 
 use super::subject::{self, handle, restartable};
 use super::{Argument::*, Call, Outcome, Row};
 use crate::fs::walk::How;
 use crate::fs::{Changes, FileType, Handle, Kind};
 use bannock_platform::host::{self, file::UserVector};
-use bannock_platform::{Errno, user, user::UserSlice};
+use bannock_platform::{Errno, user::UserSlice};
 use linux_raw_sys::general as raw;
 
 /// Most bytes of one transfer (Linux `MAX_RW_COUNT`).
 const MAX_TRANSFER: usize = 0x7fff_f000;
-/// Bytes that are moved at a time between two files.
-const CHUNK: usize = 64 << 10;
 /// `RWF_*` that are understood.
 const TRANSFER_FLAGS: u32 =
     raw::RWF_HIPRI | raw::RWF_DSYNC | raw::RWF_SYNC | raw::RWF_NOWAIT | raw::RWF_APPEND;
@@ -56,8 +54,7 @@ pub(super) const ROWS: &[Row] = &[
         "pwritev2",
         &[Fd, Pointer, Size, Size, Size, Flags],
         pwritev2,
-    )
-    .with_notes("RWF_APPEND only on host files"),
+    ),
     Row::emulated(raw::__NR_lseek, "lseek", &[Fd, Size, Int], lseek)
         .with_notes("SEEK_DATA and SEEK_HOLE see no holes in files in memory"),
     Row::emulated(raw::__NR_truncate, "truncate", &[Path, Size], truncate),
@@ -92,34 +89,6 @@ pub(super) const ROWS: &[Row] = &[
         &[Fd, Size, Size],
         readahead,
     ),
-    Row::emulated(
-        raw::__NR_sendfile,
-        "sendfile",
-        &[Fd, Fd, Pointer, Size],
-        sendfile,
-    ),
-    Row::emulated(
-        raw::__NR_copy_file_range,
-        "copy_file_range",
-        &[Fd, Pointer, Fd, Pointer, Size, Flags],
-        copy_file_range,
-    ),
-    Row::emulated(
-        raw::__NR_splice,
-        "splice",
-        &[Fd, Pointer, Fd, Pointer, Size, Flags],
-        splice,
-    )
-    .with_notes("answers EINVAL, as for files that cannot be spliced"),
-    Row::emulated(raw::__NR_tee, "tee", &[Fd, Fd, Size, Flags], splice)
-        .with_notes("answers EINVAL"),
-    Row::emulated(
-        raw::__NR_vmsplice,
-        "vmsplice",
-        &[Fd, Pointer, Size, Flags],
-        splice,
-    )
-    .with_notes("answers EINVAL"),
 ];
 
 fn buffer(call: &Call<'_>) -> Result<UserSlice, Errno> {
@@ -190,7 +159,7 @@ fn pwritev(call: &Call<'_>) -> Outcome {
 /// Offset and flags of preadv2(2) and pwritev2(2); -1 means the file's position.
 fn positioned(call: &Call<'_>, file: &Handle) -> Result<(Option<u64>, u32), Errno> {
     let flags = call.uint(5);
-    if flags & !TRANSFER_FLAGS != 0 || (flags & raw::RWF_APPEND != 0 && file.host_fd().is_none()) {
+    if flags & !TRANSFER_FLAGS != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
     if call.word(3) as i64 == -1 {
@@ -337,115 +306,4 @@ fn readahead(call: &Call<'_>) -> Outcome {
         )?;
     }
     Ok(0)
-}
-
-/// Moves up to `len` bytes; stops early at the end of `from`, when `to` takes no more, or on an
-/// error after the first bytes. Bytes that were read and not written are read again later, because
-/// positions of the source move by what was written.
-fn transfer(
-    from: &Handle,
-    from_at: Option<u64>,
-    to: &Handle,
-    to_at: Option<u64>,
-    len: usize,
-) -> Result<usize, Errno> {
-    let mut chunk = alloc::vec![0u8; len.min(CHUNK)];
-    // The source is read at fixed places, so that nothing is lost when the target takes less.
-    let base = match from_at {
-        Some(at) => at,
-        None => from.seek(0, raw::SEEK_CUR)?,
-    };
-    let mut done = 0usize;
-    while done < len {
-        let want = (len - done).min(CHUNK);
-        let part = chunk.get_mut(..want).ok_or(Errno::EIO)?;
-        let step = from
-            .read(host::Into::Kernel(part), Some(base + done as u64))
-            .and_then(|got| {
-                let bytes = part.get(..got).unwrap_or_default();
-                let at = to_at.map(|at| at + done as u64);
-                if got == 0 {
-                    Ok((0, 0))
-                } else {
-                    to.write(host::From::Kernel(bytes), at)
-                        .map(|put| (got, put))
-                }
-            });
-        match step {
-            Ok((got, put)) => {
-                done += put;
-                if got < want || put < got {
-                    break;
-                }
-            }
-            Err(_) if done > 0 => break,
-            Err(e) => return Err(e),
-        }
-    }
-    if from_at.is_none() {
-        from.seek(
-            i64::try_from(base + done as u64).map_err(|_| Errno::EOVERFLOW)?,
-            raw::SEEK_SET,
-        )?;
-    }
-    Ok(done)
-}
-
-/// Reads an offset that a call takes and gives back, if there is one.
-fn offset_at(address: usize) -> Result<Option<u64>, Errno> {
-    if address == 0 {
-        return Ok(None);
-    }
-    u64::try_from(user::get::<i64>(address)?)
-        .map(Some)
-        .map_err(|_| Errno::EINVAL)
-}
-
-fn give_back(address: usize, before: Option<u64>, done: usize) -> Result<(), Errno> {
-    before.map_or(Ok(()), |at| {
-        user::put(address, &(at.saturating_add(done as u64) as i64))
-    })
-}
-
-fn sendfile(call: &Call<'_>) -> Outcome {
-    let (to, from) = (handle(call, 0)?, handle(call, 1)?);
-    if from.kind() != Kind::Regular || to.file().flags() & raw::O_APPEND != 0 {
-        return Err(Errno::EINVAL);
-    }
-    let at = offset_at(call.word(2))?;
-    let len = call.word(3).min(MAX_TRANSFER);
-    let done = restartable(transfer(&from, at, &to, None, len))?;
-    give_back(call.word(2), at, done)?;
-    Ok(done)
-}
-
-fn copy_file_range(call: &Call<'_>) -> Outcome {
-    let (from, to) = (handle(call, 0)?, handle(call, 2)?);
-    if call.uint(5) != 0 {
-        return Err(Errno::EINVAL);
-    }
-    for file in [&from, &to] {
-        match file.kind() {
-            Kind::Regular => {}
-            Kind::Directory => return Err(Errno::EISDIR),
-            _ => return Err(Errno::EINVAL),
-        }
-    }
-    if !from.file().is_readable()
-        || !to.file().is_writable()
-        || to.file().flags() & raw::O_APPEND != 0
-    {
-        return Err(Errno::EBADF);
-    }
-    let (from_at, to_at) = (offset_at(call.word(1))?, offset_at(call.word(3))?);
-    let len = call.word(4).min(MAX_TRANSFER);
-    let done = restartable(transfer(&from, from_at, &to, to_at, len))?;
-    give_back(call.word(1), from_at, done)?;
-    give_back(call.word(3), to_at, done)?;
-    Ok(done)
-}
-
-fn splice(call: &Call<'_>) -> Outcome {
-    handle(call, 0)?;
-    Err(Errno::EINVAL)
 }

@@ -23,12 +23,14 @@ mod random;
 pub mod reference;
 mod signal;
 mod socket;
+mod splice;
 mod status;
 mod subject;
 mod system;
 mod table;
 mod thread;
 mod time;
+mod timer;
 mod wait;
 
 pub use table::{LIMIT, TABLE, lookup};

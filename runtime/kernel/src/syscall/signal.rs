@@ -1,6 +1,8 @@
 //! Signals.
 
+use super::caller::{closes_on_exec, handle};
 use super::{Argument::*, Call, Outcome, Row};
+use crate::fs::Handle;
 use crate::signal::{self, Action, AltStack, Info, Signal as Number, SignalSet};
 use crate::task::{Process, SUPERVISOR, Thread};
 use alloc::{sync::Arc, vec::Vec};
@@ -64,6 +66,18 @@ pub(super) const ROWS: &[Row] = &[
         "rt_tgsigqueueinfo",
         &[Int, Int, Signal, Pointer],
         rt_tgsigqueueinfo,
+    ),
+    Row::emulated(
+        raw::__NR_signalfd,
+        "signalfd",
+        &[Fd, Pointer, Size],
+        signalfd,
+    ),
+    Row::emulated(
+        raw::__NR_signalfd4,
+        "signalfd4",
+        &[Fd, Pointer, Size, Flags],
+        signalfd4,
     ),
 ];
 
@@ -172,14 +186,6 @@ fn pause(call: &Call<'_>) -> Outcome {
     Err(Errno::RESTART_NO_HANDLER)
 }
 
-fn take(thread: &Thread, wanted: SignalSet) -> Option<Info> {
-    let mut shared = thread.process.signals.lock();
-    let mut own = thread.signals.lock();
-    own.pending
-        .take(wanted)
-        .or_else(|| shared.pending.take(wanted))
-}
-
 fn rt_sigtimedwait(call: &Call<'_>) -> Outcome {
     check_size(call.word(3))?;
     let wanted = SignalSet(user::get(call.word(0))?).as_mask();
@@ -192,7 +198,7 @@ fn rt_sigtimedwait(call: &Call<'_>) -> Outcome {
     let found = loop {
         thread.signals.lock().awaited = wanted;
         signal::absorb(thread);
-        if let Some(info) = take(thread, wanted) {
+        if let Some(info) = signal::take(thread, wanted) {
             break Ok(info);
         }
         // What was sent was taken, or is not for this wait.
@@ -389,4 +395,32 @@ fn rt_tgsigqueueinfo(call: &Call<'_>) -> Outcome {
     to_thread(call, Some(group), call.int(1), call.int(2), |signal| {
         queued(call, group, signal, call.word(3))
     })
+}
+
+fn signal_file(call: &Call<'_>, flags: u32) -> Outcome {
+    check_size(call.word(2))?;
+    if flags & !(raw::O_CLOEXEC | raw::O_NONBLOCK) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mask = SignalSet(user::get(call.word(1))?);
+    let process = &call.thread.process;
+    if call.int(0) == -1 {
+        let file = signal::SignalFile::open(mask, flags & raw::O_NONBLOCK);
+        let handle = Handle::new(file, None, process.id);
+        let fd =
+            process
+                .files
+                .insert(handle, 0, closes_on_exec(flags), process.descriptor_limit())?;
+        return usize::try_from(fd).map_err(|_| Errno::EBADF);
+    }
+    signal::SignalFile::set_mask(&*handle(call, 0)?, mask)?;
+    Ok(call.int(0) as usize)
+}
+
+fn signalfd(call: &Call<'_>) -> Outcome {
+    signal_file(call, 0)
+}
+
+fn signalfd4(call: &Call<'_>) -> Outcome {
+    signal_file(call, call.uint(3))
 }

@@ -23,10 +23,12 @@ const FAMILIES: &[&[Row]] = &[
     super::random::ROWS,
     super::signal::ROWS,
     super::socket::ROWS,
+    super::splice::ROWS,
     super::status::ROWS,
     super::system::ROWS,
     super::thread::ROWS,
     super::time::ROWS,
+    super::timer::ROWS,
     super::wait::ROWS,
 ];
 

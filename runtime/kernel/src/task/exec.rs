@@ -146,6 +146,7 @@ pub fn prepare(thread: &Arc<Thread>, request: Request) -> Result<(), Errno> {
         own.saved_mask = None;
     }
     process.signals.lock().actions.reset_for_exec();
+    process.timers.clear();
     process.executed.store(true, Ordering::Relaxed);
     process.parent_death_signal.store(0, Ordering::Relaxed);
     process.dumpable.store(1, Ordering::Relaxed);

@@ -16,6 +16,7 @@ mod process;
 mod script;
 mod status;
 mod thread;
+mod timers;
 mod view;
 
 pub use children::{Change, Select, notify_parent, wait};
@@ -28,6 +29,8 @@ pub use process::{Process, Program};
 pub use script::Script;
 pub use status::{ExitStatus, Usage};
 pub use thread::Thread;
+pub(crate) use timers::expire;
+pub use timers::{Notify, Setting, Timers, host_clock};
 
 #[cfg(test)]
 mod tests;

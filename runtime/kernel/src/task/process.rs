@@ -1,8 +1,9 @@
 //! Processes.
 
-use super::{Container, ExitStatus, Ids, Limits, Thread, Usage, exec::Pending};
+use super::{Container, ExitStatus, Ids, Limits, Thread, Timers, Usage, exec::Pending};
 use crate::fs::{Credentials, FileTable, FsContext};
 use crate::mm::{AddressSpace, Placement};
+use crate::readiness::Readiness;
 use crate::signal::{ProcessSignals, Signal, absorb, wake};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use bannock_platform::{sync::Mutex, wait::WaitQueue};
@@ -64,6 +65,10 @@ pub struct Process {
     pub ids: Mutex<Ids>,
     /// Signal actions, and signals for any of its threads.
     pub signals: Mutex<ProcessSignals>,
+    /// Says when a signal for the process, or one of its threads, waits.
+    pub signals_changed: Arc<Readiness>,
+    /// POSIX timers.
+    pub timers: Timers,
     /// What it runs.
     pub program: Mutex<Program>,
     /// Woken when a child changes.
@@ -129,6 +134,8 @@ impl Process {
             limits,
             ids: Mutex::new(ids),
             signals: Mutex::new(ProcessSignals::default()),
+            signals_changed: Arc::new(Readiness::new()),
+            timers: Timers::default(),
             program: Mutex::new(Program::default()),
             children_changed: WaitQueue::new(),
             exit_signal: Mutex::new(Some(Signal::CHLD)),
