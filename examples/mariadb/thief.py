@@ -37,11 +37,20 @@ def cbor(value):
     return head(5, len(value)) + b"".join(cbor(k) + cbor(v) for k, v in sorted(value.items()))
 
 
+def receive(stream, count):
+    """Exactly that many bytes, or what came before the peer closed."""
+    data = b""
+    while len(data) < count and (piece := stream.recv(count - len(data))):
+        data += piece
+    return data
+
+
 def ask(stream, request):
     """Sends a request as one frame; the first item of the reply, or nothing without one."""
     message = cbor(request)
     stream.sendall(struct.pack("<I", len(message)) + message)
-    reply = stream.recv(4096)[4:]
+    prefix = receive(stream, 4)
+    reply = receive(stream, struct.unpack("<I", prefix)[0]) if len(prefix) == 4 else b""
     return reply[1] if len(reply) > 1 else None
 
 

@@ -29,7 +29,9 @@ impl Demo {
             .stranger(&["run", "--audit-host-calls", "--config-id", THIEF]);
         let got = output(run.arg("--tree").arg(self.stage.path("attacker.tree")))?;
         let told = String::from_utf8_lossy(&got.stdout);
-        let has_own = told.contains("configured by a session of its own: True");
+        // Denied (1) by the CAS, with and without an invented quote: it was asked, and answered.
+        let has_own = told.contains("configured by a session of its own: True")
+            && told.matches("bytes: reply 1").count() == 2;
         let mut seen = match has_own {
             true => "own secret",
             false => "does not run",

@@ -54,6 +54,8 @@ impl Demo {
         let run = "bannock run --tree mariadb.tree --config-id";
         println!("\n# connect: the owner's own client, and one outside of Bannock");
         println!("{run} mariadb/count");
+        // An update of the session issues certificates anew.
+        println!("{run} mariadb/ca > ca.crt");
         println!(
             "MYSQL_PWD=$({run} mariadb/reveal | sed -n 3p) mariadb --no-defaults --host=127.0.0.1 \
              --port={} --user=app --ssl-ca=ca.crt --ssl-verify-server-cert demo",
