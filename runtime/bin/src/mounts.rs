@@ -5,7 +5,10 @@ use bannock_boot::{BootFault, HostMount, Standalone};
 use bannock_kernel::fs::{self, HostFs, MemoryFs, MountRequest, Mounts, TreeFs};
 use bannock_kernel::task::Container;
 use bannock_measure::tree::{self, Manifest};
-use bannock_platform::{Errno, host};
+use bannock_platform::{
+    Errno,
+    host::{self, file::Wait},
+};
 use bannock_wire::config::{InjectedFile, MountKind, ServiceConfig, Tree};
 
 /// Largest manifest in bytes.
@@ -200,14 +203,13 @@ fn read(path: &str) -> Result<Vec<u8>, Errno> {
         }
         bytes.resize(at + (256 << 10), 0);
         let into = host::Into::Kernel(bytes.get_mut(at..).unwrap_or_default());
-        match host::file::read_at(fd, into, at as i64) {
+        match host::file::read(fd, into, Some(at as u64), Wait::Uninterruptible) {
             Ok(n) => {
                 bytes.truncate(at + n);
                 if n == 0 {
                     break Ok(());
                 }
             }
-            Err(Errno::EINTR) => bytes.truncate(at),
             Err(e) => break Err(e),
         }
     };

@@ -12,7 +12,6 @@ pub mod file;
 pub mod net;
 pub mod poll;
 pub mod process;
-pub mod regular;
 pub mod splice;
 pub mod time;
 

@@ -3,7 +3,10 @@
 use super::{Attributes, Changes, Handle, locks::LockTable};
 use crate::readiness::{Poller, Readiness, Watch};
 use alloc::{sync::Arc, vec::Vec};
-use bannock_platform::host::{self, HostFd, file::UserVector};
+use bannock_platform::host::{
+    self,
+    file::{UserVector, Wait},
+};
 use bannock_platform::{Errno, memory::Backing};
 use core::any::Any;
 use linux_raw_sys::general as raw;
@@ -281,40 +284,13 @@ impl HostFile {
     }
 }
 
-/// The host's `offset` argument for "the file's own position".
-pub(super) const OWN_POSITION: i64 = -1;
-
-pub(super) fn host_offset(at: Option<u64>) -> Result<i64, Errno> {
-    at.map_or(Ok(OWN_POSITION), |at| {
-        i64::try_from(at).map_err(|_| Errno::EINVAL)
-    })
-}
-
-pub(super) fn host_read(fd: HostFd, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
-    match at {
-        Some(_) => host::file::read_at(fd, into, host_offset(at)?),
-        None => host::file::read(fd, into),
-    }
-}
-
-pub(super) fn host_write(
-    fd: HostFd,
-    from: host::From<'_>,
-    at: Option<u64>,
-) -> Result<usize, Errno> {
-    match at {
-        Some(_) => host::file::write_at(fd, from, host_offset(at)?),
-        None => host::file::write(fd, from),
-    }
-}
-
 impl FileOps for HostFile {
     fn kind(&self) -> Kind {
         self.kind
     }
 
     fn read(&self, handle: &Handle, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
-        host_read(handle.host()?, into, at)
+        host::file::read(handle.host()?, into, at, Wait::Interruptible)
     }
 
     fn write(
@@ -323,7 +299,7 @@ impl FileOps for HostFile {
         from: host::From<'_>,
         at: Option<u64>,
     ) -> Result<usize, Errno> {
-        host_write(handle.host()?, from, at)
+        host::file::write(handle.host()?, from, at, Wait::Interruptible)
     }
 
     fn read_vectored(
@@ -333,7 +309,7 @@ impl FileOps for HostFile {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
-        host::file::read_vectored(handle.host()?, into, host_offset(at)?, flags)
+        host::file::read_vectored(handle.host()?, into, at, flags, Wait::Interruptible)
     }
 
     fn write_vectored(
@@ -343,7 +319,7 @@ impl FileOps for HostFile {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
-        host::file::write_vectored(handle.host()?, from, host_offset(at)?, flags)
+        host::file::write_vectored(handle.host()?, from, at, flags, Wait::Interruptible)
     }
 
     fn seek(&self, handle: &Handle, offset: i64, whence: u32) -> Result<u64, Errno> {

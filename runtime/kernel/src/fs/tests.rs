@@ -703,8 +703,14 @@ fn host_descriptors_are_closed_by_their_owner_only() {
     let own = Handle::new(Arc::clone(&file), Some(writer), 0);
     drop(own_elsewhere(&file, writer));
     let mut byte = [0u8; 1];
-    let closed =
-        |byte: &mut [u8]| platform_host::file::read(reader, platform_host::Into::Kernel(byte));
+    let closed = |byte: &mut [u8]| {
+        platform_host::file::read(
+            reader,
+            platform_host::Into::Kernel(byte),
+            None,
+            platform_host::file::Wait::Interruptible,
+        )
+    };
     assert_eq!(
         closed(&mut byte),
         Err(Errno::EAGAIN),

@@ -211,10 +211,11 @@ fn copy_and_check(
         at += got as u64;
     }
     let mut beyond = [0u8; 1];
-    match host::file::read_at(
+    match host::file::read(
         file,
         host::Into::Kernel(&mut beyond),
-        i64::try_from(size).unwrap_or(i64::MAX),
+        Some(size),
+        host::file::Wait::Uninterruptible,
     ) {
         Ok(0) => {}
         Ok(_) => {

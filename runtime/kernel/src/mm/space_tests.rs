@@ -411,7 +411,12 @@ impl FileBytes for HostFile {
     }
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Errno> {
         let wanted = into.len();
-        let got = host::file::read_at(self.fd, host::Into::Kernel(into), offset as i64)?;
+        let got = host::file::read(
+            self.fd,
+            host::Into::Kernel(into),
+            Some(offset),
+            host::file::Wait::Uninterruptible,
+        )?;
         if got == wanted {
             Ok(())
         } else {

@@ -5,7 +5,10 @@ use crate::fs::{Attributes, Changes, FileOps, FileType, Handle, Kind, OpenFile};
 use alloc::sync::Arc;
 use bannock_platform::{
     Errno,
-    host::{self, file, file::IoctlArgument, file::UserVector},
+    host::{
+        self, file,
+        file::{IoctlArgument, UserVector, Wait},
+    },
     user,
 };
 use core::any::Any;
@@ -62,7 +65,8 @@ impl FileOps for SocketFile {
 
     fn read(&self, handle: &Handle, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
         unpositioned(at)?;
-        file::read(handle.host()?, into).map_err(|e| self.interrupted(e, false))
+        file::read(handle.host()?, into, None, Wait::Interruptible)
+            .map_err(|e| self.interrupted(e, false))
     }
 
     fn write(
@@ -72,7 +76,8 @@ impl FileOps for SocketFile {
         at: Option<u64>,
     ) -> Result<usize, Errno> {
         unpositioned(at)?;
-        file::write(handle.host()?, from).map_err(|e| self.interrupted(e, true))
+        file::write(handle.host()?, from, None, Wait::Interruptible)
+            .map_err(|e| self.interrupted(e, true))
     }
 
     fn read_vectored(
@@ -83,7 +88,8 @@ impl FileOps for SocketFile {
         flags: u32,
     ) -> Result<usize, Errno> {
         unpositioned(at)?;
-        file::read_vectored(handle.host()?, into, -1, flags).map_err(|e| self.interrupted(e, false))
+        file::read_vectored(handle.host()?, into, None, flags, Wait::Interruptible)
+            .map_err(|e| self.interrupted(e, false))
     }
 
     fn write_vectored(
@@ -94,7 +100,8 @@ impl FileOps for SocketFile {
         flags: u32,
     ) -> Result<usize, Errno> {
         unpositioned(at)?;
-        file::write_vectored(handle.host()?, from, -1, flags).map_err(|e| self.interrupted(e, true))
+        file::write_vectored(handle.host()?, from, None, flags, Wait::Interruptible)
+            .map_err(|e| self.interrupted(e, true))
     }
 
     fn breaks(&self) -> bool {

@@ -9,7 +9,10 @@ use crate::fs::OpenFile;
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use bannock_platform::{
     Errno,
-    host::{self, HostFd, file},
+    host::{
+        self, HostFd,
+        file::{self, Wait},
+    },
     sync::Mutex,
 };
 use linux_raw_sys::general as raw;
@@ -121,7 +124,13 @@ impl InFlight {
 
     fn find(&self, token: HostFd, count: usize, peeked: bool) -> Option<Arc<[Sent]>> {
         let mut value = [0; 8];
-        if file::read(token, host::Into::Kernel(&mut value)) != Ok(value.len()) {
+        if file::read(
+            token,
+            host::Into::Kernel(&mut value),
+            None,
+            Wait::Uninterruptible,
+        ) != Ok(value.len())
+        {
             return None;
         }
         let number = u64::from_ne_bytes(value);
@@ -148,7 +157,12 @@ impl Default for InFlight {
 
 fn write_token(token: HostFd, number: u64) -> Result<(), Errno> {
     let bytes = number.to_ne_bytes();
-    match file::write(token, host::From::Kernel(&bytes))? {
+    match file::write(
+        token,
+        host::From::Kernel(&bytes),
+        None,
+        Wait::Uninterruptible,
+    )? {
         8 => Ok(()),
         _ => Err(Errno::EIO),
     }

@@ -223,7 +223,13 @@ mod tests {
         let device = add(None, Kind::Device, raw::O_RDWR);
         let mixed = [interest(reader, IN), interest(device, IN | OUT)];
         assert_eq!(wait(&files, &mixed, None), Ok(std::vec![0, IN | OUT]));
-        file::write(writer, bannock_platform::host::From::Kernel(b"x")).unwrap();
+        file::write(
+            writer,
+            bannock_platform::host::From::Kernel(b"x"),
+            None,
+            file::Wait::Interruptible,
+        )
+        .unwrap();
         assert_eq!(wait(&files, &mixed, None), Ok(std::vec![IN, IN | OUT]));
         files.remove(writer_fd).unwrap();
         let hangup = wait(&files, &[interest(reader, 0)], None).unwrap();

@@ -5,8 +5,11 @@
 
 use super::super::Handle;
 use super::super::attributes::{Attributes, Changes, device_number};
-use super::super::ops::{FileOps, Kind, Mapped, host_offset};
-use bannock_platform::host::{self, file::UserVector};
+use super::super::ops::{FileOps, Kind, Mapped};
+use bannock_platform::host::{
+    self,
+    file::{UserVector, Wait},
+};
 use bannock_platform::{Errno, memory::Backing};
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -32,19 +35,13 @@ impl HostRegular {
     }
 }
 
-/// A place in the file as the host takes it.
-fn place(at: Option<u64>) -> Result<Option<i64>, Errno> {
-    at.map(|at| i64::try_from(at).map_err(|_| Errno::EINVAL))
-        .transpose()
-}
-
 impl FileOps for HostRegular {
     fn kind(&self) -> Kind {
         Kind::Regular
     }
 
     fn read(&self, handle: &Handle, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
-        host::regular::read(handle.host()?, into, place(at)?)
+        host::file::read(handle.host()?, into, at, Wait::Uninterruptible)
     }
 
     fn write(
@@ -53,7 +50,7 @@ impl FileOps for HostRegular {
         from: host::From<'_>,
         at: Option<u64>,
     ) -> Result<usize, Errno> {
-        host::regular::write(handle.host()?, from, place(at)?)
+        host::file::write(handle.host()?, from, at, Wait::Uninterruptible)
     }
 
     fn read_vectored(
@@ -63,7 +60,7 @@ impl FileOps for HostRegular {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
-        host::regular::read_vectored(handle.host()?, into, host_offset(at)?, flags)
+        host::file::read_vectored(handle.host()?, into, at, flags, Wait::Uninterruptible)
     }
 
     fn write_vectored(
@@ -73,7 +70,7 @@ impl FileOps for HostRegular {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
-        host::regular::write_vectored(handle.host()?, from, host_offset(at)?, flags)
+        host::file::write_vectored(handle.host()?, from, at, flags, Wait::Uninterruptible)
     }
 
     fn seek(&self, handle: &Handle, offset: i64, whence: u32) -> Result<u64, Errno> {
