@@ -3,7 +3,7 @@
 use crate::{ClientFault, OwnerIdentity};
 use bannock_cas_api::Hash;
 use bannock_crypto::tls::{
-    pinned::{AnyServerKey, PinnedServer},
+    peer::{AnyServerKey, PinnedServer},
     spki::SpkiSha256,
 };
 use rustls::{
@@ -50,7 +50,7 @@ pub(crate) fn connect(
     };
     let verifier: Arc<dyn ServerCertVerifier> = match &pinned {
         Some(pinned) => pinned.clone(),
-        None => Arc::new(AnyServerKey),
+        None => Arc::new(AnyServerKey::any()),
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])

@@ -311,7 +311,7 @@ pub(crate) fn tls(
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(bannock_crypto::tls::pinned::AnyServerKey));
+        .with_custom_certificate_verifier(Arc::new(bannock_crypto::tls::peer::AnyServerKey::any()));
     let mut config = match identity {
         Some(pem) => builder
             .with_client_auth_cert(

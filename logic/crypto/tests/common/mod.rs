@@ -9,17 +9,14 @@ use std::thread::JoinHandle;
 use bannock_crypto::random::EntropyFault;
 use bannock_crypto::tls::client::{ClientConfig, Connection, ConnectionFault, ServerTrust};
 use bannock_crypto::tls::identity::{CertificateProfile, Identity, KeyPair};
+use bannock_crypto::tls::peer::AnyClientKey;
 use bannock_crypto::tls::provider::TlsProvider;
 use bannock_crypto::tls::spki::SpkiSha256;
 use bannock_crypto::tls::stream::Transport;
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, ServerConfig, ServerConnection,
-    SignatureScheme,
-};
+use rustls::{ServerConfig, ServerConnection};
 
 pub(crate) const LABEL: &[u8] = b"EXPORTER-test";
 pub(crate) const CONTEXT: &[u8] = b"context";
@@ -110,54 +107,6 @@ impl ServerKey {
     }
 }
 
-/// Wants a certificate from the client and accepts any, after checking the client's signature.
-#[derive(Debug)]
-struct AnyClient;
-
-impl ClientCertVerifier for AnyClient {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
 /// A server configuration for `certified`, narrowed by `edit`.
 pub(crate) fn server_config(
     certified: CertifiedKey,
@@ -165,10 +114,11 @@ pub(crate) fn server_config(
 ) -> ServerConfig {
     let mut provider = ring::default_provider();
     edit(&mut provider);
+    let verifier = AnyClientKey::any_with(provider.signature_verification_algorithms);
     ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
-        .with_client_cert_verifier(Arc::new(AnyClient))
+        .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroize as _;
 
 use super::{ClientConfig, ConnectionFault, Given, ServerTrust};
 use crate::tls::exporter::ExporterLog;
-use crate::tls::pinned::{AnyServerKey, PinnedServer};
+use crate::tls::peer::{AnyServerKey, PinnedServer};
 use crate::tls::spki::SpkiSha256;
 
 /// Most bytes of one record: header, plaintext, type, padding and tag (RFC 8446 §5.2).
@@ -67,7 +67,7 @@ impl Connection {
                 let pin = Arc::new(PinnedServer::new(expected));
                 (pin.clone(), Some(pin))
             }
-            ServerTrust::JudgedByEvidence => (Arc::new(AnyServerKey), None),
+            ServerTrust::JudgedByEvidence => (Arc::new(AnyServerKey::any()), None),
             ServerTrust::Verifier(verifier) => (verifier, None),
         };
         let time = Arc::new(Given(config.now));
