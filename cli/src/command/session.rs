@@ -5,7 +5,7 @@ use crate::failure::{Because as _, Failure};
 use crate::output::{Output, Report, Table, note};
 use crate::state::{config_dir, create_private_dir, replace_private_file};
 use bannock_cas_api::{Checked, Created, SessionView, Updated};
-use bannock_cas_client::{Client, OwnerIdentity};
+use bannock_cas_client::{Client, ClientFault, OwnerIdentity};
 use bannock_policy::Session as Policy;
 use std::fs;
 use std::io::{self, Read as _};
@@ -111,21 +111,12 @@ pub(crate) fn run(session: Session, output: &Output) -> Result<ExitCode, Failure
         }
         Session::Create { file, which } => {
             let (policy, text) = load(&file)?;
-            let (address, key) = which.pinned()?;
-            let owner = owner()?;
-            let client = Client::new(&address, key, Some(&owner));
-            output.show(
-                &client
-                    .create(policy.name().as_str(), &text)
-                    .map_err(failure)?,
-            )?;
+            output.show(&as_owner(&which, |cas| {
+                cas.create(policy.name().as_str(), &text)
+            })?)?;
         }
         Session::Read { name, which } => {
-            let (address, key) = which.pinned()?;
-            let owner = owner()?;
-            let view = Client::new(&address, key, Some(&owner))
-                .read(&name)
-                .map_err(failure)?;
+            let view = as_owner(&which, |cas| cas.read(&name))?;
             if output.is_json() {
                 output.show(&view)?;
             } else {
@@ -136,21 +127,12 @@ pub(crate) fn run(session: Session, output: &Output) -> Result<ExitCode, Failure
         }
         Session::Update { file, which } => {
             let (policy, text) = load(&file)?;
-            let (address, key) = which.pinned()?;
-            let owner = owner()?;
-            let client = Client::new(&address, key, Some(&owner));
-            output.show(
-                &client
-                    .update(policy.name().as_str(), &text)
-                    .map_err(failure)?,
-            )?;
+            output.show(&as_owner(&which, |cas| {
+                cas.update(policy.name().as_str(), &text)
+            })?)?;
         }
         Session::Audit { which } => {
-            let (address, key) = which.pinned()?;
-            let owner = owner()?;
-            let page = Client::new(&address, key, Some(&owner))
-                .audit()
-                .map_err(failure)?;
+            let page = as_owner(&which, |cas| cas.audit())?;
             if page.more {
                 note("only the newest records are shown");
             }
@@ -165,6 +147,16 @@ pub(crate) fn run(session: Session, output: &Output) -> Result<ExitCode, Failure
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the CAS something under the identity of the sessions' owner.
+fn as_owner<T>(
+    which: &Which,
+    ask: impl FnOnce(&Client<'_>) -> Result<T, ClientFault>,
+) -> Result<T, Failure> {
+    let (address, key) = which.pinned()?;
+    let owner = owner()?;
+    ask(&Client::new(&address, key, Some(&owner))).map_err(failure)
 }
 
 /// Reads and checks a session; its text may hold secrets.
