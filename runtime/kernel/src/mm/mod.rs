@@ -34,6 +34,4 @@ pub use space::{AddressSpace, MemoryLimits, Place, Request, Source};
 pub use stack::{AuxiliaryValues, Start};
 
 #[cfg(test)]
-mod map_tests;
-#[cfg(test)]
-mod space_tests;
+mod tests;

@@ -4,6 +4,7 @@
 //! reference documentation is generated from the rows.
 
 mod absent;
+mod attribute;
 mod caller;
 mod descriptor;
 mod directory;

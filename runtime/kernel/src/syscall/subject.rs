@@ -43,6 +43,14 @@ pub(super) fn path(call: &Call<'_>, index: usize) -> Result<Vec<u8>, Errno> {
     user::get_string(call.word(index), PATH_MAX - 1)
 }
 
+/// The path at `index`; a null pointer counts as empty with `AT_EMPTY_PATH` (Linux 6.11).
+pub(super) fn maybe_empty_path(call: &Call<'_>, index: usize, how: How) -> Result<Vec<u8>, Errno> {
+    if call.word(index) == 0 && how.contains(How::EMPTY) {
+        return Ok(Vec::new());
+    }
+    path(call, index)
+}
+
 /// Where a path relative to `descriptor` starts; `None` is the working directory.
 pub(super) fn start(
     call: &Call<'_>,

@@ -8,6 +8,7 @@ pub const LIMIT: usize = 512;
 /// All families, each in its own file.
 const FAMILIES: &[&[Row]] = &[
     super::absent::ROWS,
+    super::attribute::ROWS,
     super::descriptor::ROWS,
     super::directory::ROWS,
     super::event::ROWS,

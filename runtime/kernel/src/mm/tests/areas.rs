@@ -1,7 +1,7 @@
 //! The map against a naive model: one entry per page.
 
-use super::area::{Area, Attributes, Content, Protection};
-use super::map::AreaMap;
+use super::super::area::{Area, Attributes, Content, Protection};
+use super::super::map::AreaMap;
 use bannock_platform::PAGE;
 use core::ops::Range;
 use std::collections::BTreeMap;

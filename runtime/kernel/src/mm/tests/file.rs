@@ -1,0 +1,61 @@
+//! Mappings of files.
+
+use super::*;
+
+#[test]
+fn what_lies_after_the_end_of_a_cached_file_is_out_of_reach() {
+    let space = space();
+    let mut file = HostFile::open(c"/proc/self/exe");
+    Arc::get_mut(&mut file).unwrap().backed = Some(2 * PAGE as u64);
+    let at = space.map(&file_request(&file, 4 * PAGE, false)).unwrap();
+    assert_eq!(user::get::<[u8; 4]>(at), Ok(*b"\x7fELF"));
+    assert_eq!(
+        (
+            space.is_past_end(at + PAGE),
+            space.is_past_end(at + 2 * PAGE)
+        ),
+        (false, true)
+    );
+    space
+        .protect(at, 4 * PAGE, Protection::READ | Protection::WRITE)
+        .unwrap();
+    assert!(
+        space.is_past_end(at + 2 * PAGE),
+        "no protection brings it into reach"
+    );
+    assert_eq!(
+        space.remap(at, 2 * PAGE, 3 * PAGE, RemapFlags::MAY_MOVE, 0),
+        Err(Errno::ENOMEM)
+    );
+}
+
+#[test]
+fn a_file_opened_for_reading_cannot_become_writable_through_a_shared_mapping() {
+    let space = space();
+    let file = HostFile::open(c"/proc/self/exe");
+    let at = space.map(&file_request(&file, PAGE, true)).unwrap();
+    assert_eq!(
+        space.protect(at, PAGE, Protection::READ | Protection::WRITE),
+        Err(Errno::EACCES)
+    );
+    assert_eq!(space.advise(at, PAGE, raw::MADV_REMOVE), Err(Errno::EACCES));
+    let text = std::string::String::from_utf8(space.render()).unwrap();
+    assert_eq!(
+        text.lines().count(),
+        1,
+        "a newline in a path must not forge a line"
+    );
+    assert!(text.contains("08:01 42"));
+}
+
+#[test]
+fn file_offsets_that_overflow_are_refused() {
+    let space = space();
+    let file = HostFile::open(c"/proc/self/exe");
+    let source = Source::File(&*file, u64::MAX - PAGE as u64 + 1);
+    let request = Request {
+        source,
+        ..file_request(&file, 2 * PAGE, false)
+    };
+    assert_eq!(space.map(&request), Err(Errno::EOVERFLOW));
+}
