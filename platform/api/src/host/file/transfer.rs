@@ -63,7 +63,7 @@ pub fn write(fd: HostFd, from: From<'_>, at: Option<u64>, wait: Wait) -> Result<
 /// preadv2(2); a place of `None` means the file's position.
 ///
 /// # Errors
-/// As for [`read`].
+/// As for [`read()`].
 pub fn read_vectored(
     fd: HostFd,
     into: &UserVector,
@@ -77,7 +77,7 @@ pub fn read_vectored(
 /// pwritev2(2); a place of `None` means the file's position.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_vectored(
     fd: HostFd,
     from: &UserVector,
