@@ -1,7 +1,6 @@
 //! `cargo xtask build`: the published binaries, in one folder.
 
 use std::{
-    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,7 +10,7 @@ use clap::Args;
 use crate::{
     digest::sha256,
     fault::Fault,
-    packages, process, registers, reproducible,
+    packages, process, registers, reproducible, rustc,
     workspace::{Root, TARGET, Workspace, create_folder},
 };
 
@@ -21,13 +20,16 @@ pub(crate) struct Options {
     /// Optimise `bannock` and `bannock-cas`; the runtime always is.
     #[arg(long)]
     release: bool,
-    /// Build the runtime a second time, from nothing and into another folder, and compare.
+    /// Build the runtime a second time, from nothing and in another place, and compare.
     #[arg(long)]
     check_reproducible: bool,
 }
 
 /// Where the binaries are collected, relative to the checkout.
 const COLLECTED: &str = "target/bannock";
+
+/// Name of the runtime's package and file.
+const RUNTIME: &str = "bannock-runtime";
 
 /// Builds everything.
 ///
@@ -36,7 +38,7 @@ const COLLECTED: &str = "target/bannock";
 pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     packages::install_for(packages::For::Build)?;
     let mut built = vec![cli(root, options.release)?, cas(root, options.release)?];
-    let own = runtime(root, &root.join(Workspace::Runtime.target_folder()))?;
+    let own = runtime(root, None)?;
     registers::check(&own)?;
     if options.check_reproducible {
         reproducible::check(root, &own)?;
@@ -59,14 +61,15 @@ pub(crate) fn for_tests(root: &Root) -> Result<(), Fault> {
     )
 }
 
-/// Builds the runtime and checks its registers.
+/// Builds the runtime twice, in two places, and checks it.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn check_runtime(root: &Root) -> Result<(), Fault> {
     packages::install_for(packages::For::Build)?;
-    let own = runtime(root, &root.join(Workspace::Runtime.target_folder()))?;
-    registers::check(&own)
+    let own = runtime(root, None)?;
+    registers::check(&own)?;
+    reproducible::check(root, &own)
 }
 
 fn cli(root: &Root, release: bool) -> Result<PathBuf, Fault> {
@@ -83,16 +86,13 @@ fn cli(root: &Root, release: bool) -> Result<PathBuf, Fault> {
 fn cas(root: &Root, release: bool) -> Result<PathBuf, Fault> {
     let target_folder = root.join("target/static");
     let mut cargo = root.cargo(Workspace::Main);
-    cargo
-        .env("CARGO_TARGET_DIR", &target_folder)
-        .env("SOURCE_DATE_EPOCH", root.source_date())
-        .args(["build", "--locked", "--package", "bannock-cas"])
-        .args(["--target", TARGET])
-        .arg("--config")
-        .arg(rustflags(
-            std::iter::once("-Ctarget-feature=+crt-static".into())
-                .chain(remap(root.path(), &target_folder)),
-        ));
+    cargo.env("CARGO_TARGET_DIR", &target_folder).args([
+        "build",
+        "--locked",
+        "--package",
+        "bannock-cas",
+    ]);
+    rustc::publish(&mut cargo, root, &["-Ctarget-feature=+crt-static"])?;
     if release {
         cargo.arg("--release");
     }
@@ -103,63 +103,26 @@ fn cas(root: &Root, release: bool) -> Result<PathBuf, Fault> {
         .join("bannock-cas"))
 }
 
-/// Builds the runtime into `target_folder`, with no trace of this machine's paths in the result.
+/// Builds the runtime, whose digest is its measurement: the same wherever the checkout and Cargo's
+/// own folder, `cargo_home` if it is given, are.
 ///
 /// # Errors
 /// When Cargo fails.
-pub(crate) fn runtime(root: &Root, target_folder: &Path) -> Result<PathBuf, Fault> {
+pub(crate) fn runtime(root: &Root, cargo_home: Option<&Path>) -> Result<PathBuf, Fault> {
     let mut cargo = root.cargo(Workspace::Runtime);
     cargo
-        .env("CARGO_TARGET_DIR", target_folder)
-        .env("SOURCE_DATE_EPOCH", root.source_date())
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "bannock-runtime",
-        ])
-        .args(["--target", TARGET])
-        // Added to the flags that the workspace's configuration sets; the environment's RUSTFLAGS
-        // would replace them.
-        .arg("--config")
-        .arg(rustflags(remap(root.path(), target_folder)));
+        .args(["build", "--release", "--locked"])
+        .args(["--package", RUNTIME]);
+    rustc::publish(&mut cargo, root, &[])?;
+    if let Some(folder) = cargo_home {
+        cargo.env("CARGO_HOME", folder);
+    }
     process::run(&mut cargo)?;
-    Ok(target_folder
+    Ok(root
+        .join(Workspace::Runtime.target_folder())
         .join(TARGET)
         .join("release")
-        .join("bannock-runtime"))
-}
-
-/// Flags that keep the paths of this machine out of what is built. Of several that match, rustc
-/// applies the last.
-fn remap(sources: &Path, target_folder: &Path) -> impl Iterator<Item = OsString> {
-    let cargo_home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    [
-        cargo_home.map(|path| (path, "/cargo")),
-        Some((sources.to_path_buf(), "/bannock")),
-        Some((target_folder.to_path_buf(), "/target")),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|(from, to)| {
-        let mut flag = OsString::from("--remap-path-prefix=");
-        flag.push(from);
-        flag.push("=");
-        flag.push(to);
-        flag
-    })
-}
-
-/// A `--config` argument that adds `flags` for the target. A path that is not UTF-8 is replaced in
-/// part, which no prefix then matches; the comparison of two builds would notice.
-fn rustflags(flags: impl Iterator<Item = OsString>) -> String {
-    let flags: Vec<String> = flags
-        .map(|flag| format!("{:?}", flag.to_string_lossy()))
-        .collect();
-    format!("target.{TARGET}.rustflags=[{}]", flags.join(", "))
+        .join(RUNTIME))
 }
 
 /// The folder name of a profile.
@@ -167,7 +130,7 @@ fn profile(release: bool) -> &'static str {
     if release { "release" } else { "debug" }
 }
 
-/// Copies the binaries into one folder and prints their digests.
+/// Copies the binaries into one folder and prints their digests, which are their measurements.
 fn collect(root: &Root, built: &[PathBuf]) -> Result<(), Fault> {
     let folder = root.join(COLLECTED);
     create_folder(&folder)?;
@@ -185,24 +148,14 @@ fn collect(root: &Root, built: &[PathBuf]) -> Result<(), Fault> {
                 path: to.clone(),
                 source,
             })?;
-        println!("{}  {COLLECTED}/{}", sha256(&to)?, name.to_string_lossy());
+        let digest = sha256(&to)?;
+        println!("{digest}  {COLLECTED}/{}", name.to_string_lossy());
+        if name == RUNTIME {
+            println!(
+                "The runtime's measurement (`mrenclave` in sessions) is {digest}: that of these sources and {}.",
+                rustc::Compiler::of(root)?.version
+            );
+        }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_are_an_array_of_toml_strings() {
-        let flags = remap(Path::new("/a \"b\""), Path::new("/a \"b\"/target"));
-        let argument = rustflags(flags.skip(1));
-        assert_eq!(
-            argument,
-            "target.x86_64-unknown-linux-gnu.rustflags=[\
-             \"--remap-path-prefix=/a \\\"b\\\"=/bannock\", \
-             \"--remap-path-prefix=/a \\\"b\\\"/target=/target\"]"
-        );
-    }
 }

@@ -32,7 +32,7 @@ enum Step {
     Docs,
     /// Licences, sources and bans of dependencies.
     Deny,
-    /// The runtime: built for release, and without wide registers.
+    /// The runtime: built for release, without wide registers, and the same elsewhere.
     Runtime,
     /// MariaDB's story, under the filter that ends it on an unexpected host call.
     Demo,

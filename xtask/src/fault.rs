@@ -55,13 +55,15 @@ pub(crate) enum Fault {
     Layers(usize),
     /// Two builds of one source differ.
     #[error(
-        "the runtime is not reproducible: {} and {} differ; compare them with \
-         `objdump -dr` or diffoscope", first.display(), second.display()
+        "the runtime is not reproducible: {} and {} differ, first in {place}; look for what depends \
+         on a path, a time or an order", first.display(), second.display()
     )]
     NotReproducible {
+        /// Where they differ first.
+        place: String,
         /// The file of the ordinary build.
         first: PathBuf,
-        /// The file of the build elsewhere.
+        /// The file of the build in another place.
         second: PathBuf,
     },
     /// The runtime uses registers that its entry does not save.

@@ -14,6 +14,7 @@ mod ci;
 mod clean;
 mod demo;
 mod deny;
+mod difference;
 mod digest;
 mod fault;
 mod fuzz;
@@ -22,6 +23,7 @@ mod packages;
 mod process;
 mod registers;
 mod reproducible;
+mod rustc;
 mod test;
 mod workspace;
 
@@ -38,6 +40,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(failed) = rustc::in_its_place() {
+        return failed;
+    }
     let root = workspace::Root::of_this_checkout();
     let done = match Task::parse() {
         Task::Build(options) => build::run(&root, &options),

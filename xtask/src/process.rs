@@ -27,6 +27,14 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Fault> {
 /// # Errors
 /// When it cannot be started or does not succeed.
 pub(crate) fn output(command: &mut Command) -> Result<String, Fault> {
+    Ok(String::from_utf8_lossy(&output_bytes(command)?).into_owned())
+}
+
+/// [`output`] where it need not be UTF-8.
+///
+/// # Errors
+/// As there.
+pub(crate) fn output_bytes(command: &mut Command) -> Result<Vec<u8>, Fault> {
     let done = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -42,7 +50,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Fault> {
             status: done.status,
         });
     }
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    Ok(done.stdout)
 }
 
 /// Does something in each workspace, in the later ones too when it fails in an earlier one, so that

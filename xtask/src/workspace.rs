@@ -20,6 +20,11 @@ impl Root {
         Self(own.parent().unwrap_or(own).to_path_buf())
     }
 
+    /// A copy of it.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
     /// The folder itself.
     pub(crate) fn path(&self) -> &Path {
         &self.0
