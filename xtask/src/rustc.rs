@@ -46,11 +46,9 @@ pub(crate) fn publish(cargo: &mut Command, root: &Root, flags: &[&str]) -> Resul
     let flags: Vec<OsString> = flags
         .iter()
         .map(OsString::from)
-        .chain([
-            remap(root.path(), Path::new(PUBLISHED_CHECKOUT)),
-            // Where the standard library's sources are installed, the compiler finds them there.
-            remap(&compiler.sources, &compiler.published_sources),
-        ])
+        .chain(remap(root.path(), Path::new(PUBLISHED_CHECKOUT)))
+        // Where the standard library's sources are installed, the compiler finds them there.
+        .chain(remap(&compiler.sources, &compiler.published_sources))
         .collect();
     cargo
         .env("RUSTC_WRAPPER", own)
@@ -162,9 +160,9 @@ impl Crate {
             Path::new(PUBLISHED_CRATES).join(name)
         };
         // Of several that match a path, the compiler applies the last.
-        arguments.push(remap(&self.folder, &published));
+        arguments.extend(remap(&self.folder, &published));
         if let Some(generated) = &self.generated {
-            arguments.push(remap(generated, &published.join("generated")));
+            arguments.extend(remap(generated, &published.join("generated")));
         }
         arguments
     }
@@ -177,13 +175,20 @@ impl Crate {
     }
 }
 
-/// The flag that lets the compiler call `from` `to`.
-fn remap(from: &Path, to: &Path) -> OsString {
-    let mut flag = OsString::from("--remap-path-prefix=");
-    for part in [from.as_os_str(), OsStr::new("="), to.as_os_str()] {
-        flag.push(part);
-    }
-    flag
+/// The flags that let the compiler call `from` `to`. Where symbolic links lead to it, the working
+/// directory that the compiler sees is the real one.
+fn remap(from: &Path, to: &Path) -> impl Iterator<Item = OsString> {
+    let real = from.canonicalize().ok().filter(|real| real != from);
+    [Some(from.to_path_buf()), real]
+        .into_iter()
+        .flatten()
+        .map(move |from| {
+            let mut flag = OsString::from("--remap-path-prefix=");
+            for part in [from.as_os_str(), OsStr::new("="), to.as_os_str()] {
+                flag.push(part);
+            }
+            flag
+        })
 }
 
 /// A `--config` argument that adds `flags` for the target. A path that is not UTF-8 is replaced in
@@ -277,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_behind_a_link_is_remapped_by_both_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap().join("real");
+        let link = folder.path().join("link");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let flags: Vec<OsString> = remap(&link, Path::new("/bannock")).collect();
+        let expected: [OsString; 2] = [&link, &real]
+            .map(|path| format!("--remap-path-prefix={}=/bannock", path.display()).into());
+        assert_eq!(flags, expected);
+    }
+
+    #[test]
     fn questions_to_the_compiler_stay_as_they_are() {
         let arguments = ["-", "--crate-name", "___", "--print=cfg"];
         assert_eq!(
@@ -287,10 +305,10 @@ mod tests {
 
     #[test]
     fn flags_are_an_array_of_toml_strings() {
-        let flags = [
-            OsString::from("-Ctarget-feature=+crt-static"),
-            remap(Path::new("/a \"b\""), Path::new("/bannock")),
-        ];
+        let flags: Vec<OsString> = ["-Ctarget-feature=+crt-static".into()]
+            .into_iter()
+            .chain(remap(Path::new("/a \"b\""), Path::new("/bannock")))
+            .collect();
         assert_eq!(
             configuration(&flags),
             "target.x86_64-unknown-linux-gnu.rustflags=[\
