@@ -7,8 +7,9 @@ fn main() {
         "-static-pie",
         // Code and data in segments of their own; no executable stack; nothing to interpret.
         "-Wl,-z,noexecstack,-z,separate-code,-z,norelro,--no-dynamic-linker",
-        // The path of the build must not be in what is measured.
-        "-Wl,--build-id=none",
+        // What is measured must not depend on where it was built, nor on what the machine's `cc` adds
+        // by default.
+        "-Wl,--build-id=none,--hash-style=gnu",
     ] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
