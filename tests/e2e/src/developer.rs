@@ -1,0 +1,1 @@
+//! A developer's own platform, LAS and CAS.
