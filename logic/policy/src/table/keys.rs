@@ -1,37 +1,6 @@
-//! Every key of the session language: the parser reads this table, and the reference is made of it.
+//! The table itself.
 
-/// Where a key comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// SCONE's session language 0.3, supported here.
-    Scone,
-    /// SCONE's session language 0.3, refused by this version.
-    SconeUnsupported,
-    /// An addition of Bannock's.
-    Bannock,
-}
-
-/// A key of a mapping of the language.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The mapping that it belongs to, as in `services[].attestation[]`.
-    pub section: &'static str,
-    /// The key.
-    pub name: &'static str,
-    /// The type of its value.
-    pub kind: &'static str,
-    /// What holds when it is absent.
-    pub default: &'static str,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// What it means.
-    pub meaning: &'static str,
-}
-
-/// The keys of `section`, in the order of the reference.
-pub fn keys(section: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| key.section == section)
-}
+use super::*;
 
 const fn scone(
     section: &'static str,
@@ -77,50 +46,6 @@ const fn absent(section: &'static str, name: &'static str) -> Key {
         meaning: "",
     }
 }
-
-/// The mapping at the top of a session.
-pub const TOP: &str = "";
-/// One service.
-pub const SERVICE: &str = "services[]";
-/// One attestation variant.
-pub const VARIANT: &str = "services[].attestation[]";
-/// The signer of a variant.
-pub const SIGNER: &str = "services[].attestation[].signer";
-/// The simulated platform of a variant.
-pub const SIMULATED: &str = "services[].attestation[].simulated";
-/// One secret.
-pub const SECRET: &str = "secrets[]";
-/// One image.
-pub const IMAGE: &str = "images[]";
-/// One injected file.
-pub const INJECTION: &str = "images[].injection_files[]";
-/// One measured tree.
-pub const TREE: &str = "images[].trees[]";
-/// One mount.
-pub const MOUNT: &str = "images[].mounts[]";
-/// Who may do what.
-pub const ACCESS: &str = "access_policy";
-/// Security settings.
-pub const SECURITY: &str = "security";
-/// How strictly evidence is appraised.
-pub const ATTESTATION: &str = "security.attestation";
-
-/// The sections, in the order of the reference.
-pub const SECTIONS: [&str; 13] = [
-    TOP,
-    SERVICE,
-    VARIANT,
-    SIGNER,
-    SIMULATED,
-    SECRET,
-    IMAGE,
-    INJECTION,
-    TREE,
-    MOUNT,
-    ACCESS,
-    SECURITY,
-    ATTESTATION,
-];
 
 /// All keys.
 pub const KEYS: &[Key] = &[
@@ -562,71 +487,3 @@ pub const KEYS: &[Key] = &[
     absent(ATTESTATION, "min_rsa_signing_key_size"),
     absent(ATTESTATION, "one_time_password_shared_secret"),
 ];
-
-/// The nearest of `candidates` to `text`, if it is near enough to be what was meant.
-pub(crate) fn nearest<'a>(
-    text: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
-    // Long texts are no typing errors, and the distance costs their product.
-    if text.len() > 64 {
-        return None;
-    }
-    let limit = (text.chars().count() / 3).clamp(1, 3);
-    candidates
-        .map(|candidate| (distance(text, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edits (insert, delete, replace, swap of neighbours) that lead from `a` to `b`; case does not count.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.to_lowercase().chars().collect();
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &[usize], k: usize| row.get(k).copied().unwrap_or(usize::MAX / 2);
-            let mut cost = (at(&above, j) + usize::from(x != y))
-                .min(at(&above, j + 1) + 1)
-                .min(at(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            if swapped {
-                cost = cost.min(at(&before, j - 1) + 1);
-            }
-            row.push(cost);
-        }
-        before = core::mem::replace(&mut above, row);
-    }
-    above.last().copied().unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sections_and_keys_agree_and_keys_are_unique() {
-        for (at, key) in KEYS.iter().enumerate() {
-            assert!(SECTIONS.contains(&key.section), "{}", key.name);
-            let twice = KEYS
-                .iter()
-                .skip(at + 1)
-                .any(|k| (k.section, k.name) == (key.section, key.name));
-            assert!(!twice, "{}{}", key.section, key.name);
-        }
-    }
-
-    #[test]
-    fn typing_errors_find_the_key_that_was_meant() {
-        let top = || keys(TOP).map(|key| key.name);
-        assert_eq!(nearest("serivces", top()), Some("services"));
-        assert_eq!(nearest("Name", top()), Some("name"));
-        assert_eq!(nearest("secret", top()), Some("secrets"));
-        assert_eq!(nearest("hostname", top()), None);
-        assert_eq!(nearest(&"a".repeat(1000), top()), None);
-    }
-}
