@@ -13,6 +13,7 @@
 //! * [`mm`]: the address-space map and the program loader.
 //! * [`fs`]: mounts, paths, descriptors, files.
 //! * [`net`]: sockets, polling.
+//! * [`tty`]: pseudo-terminals and job control.
 //! * [`readiness`]: waiting for files that the kernel keeps itself.
 
 #![no_std]
@@ -28,5 +29,6 @@ pub mod readiness;
 pub mod signal;
 pub mod syscall;
 pub mod task;
+pub mod tty;
 
 pub use task::{Container, Process, Thread};

@@ -62,6 +62,13 @@ impl OpenFile {
         Self::new(Box::new(HostFile::new(kind)), flags, None, name.into())
     }
 
+    /// A standard stream that is a terminal of the host, and the container's console.
+    #[must_use]
+    pub fn console(flags: u32) -> Arc<Self> {
+        let name: &[u8] = b"/dev/console";
+        Self::new(Box::new(HostFile::terminal()), flags, None, name.into())
+    }
+
     /// An open file with behaviour of its own, outside of any file system.
     #[must_use]
     pub fn anonymous(ops: impl FileOps + 'static, flags: u32, name: &[u8]) -> Arc<Self> {

@@ -42,4 +42,5 @@ pub use open::{Executable, KNOWN_FLAGS};
 pub use ops::{FileOps, Kind, Mapped};
 pub use synthetic::{device_mounts, system_mount};
 pub use table::FileTable;
+pub(crate) use terminal::is_terminal;
 pub use tree::{Denied, TreeFs};

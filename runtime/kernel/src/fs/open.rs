@@ -31,6 +31,7 @@ pub const KNOWN_FLAGS: u32 = raw::O_ACCMODE
 
 /// Flags that a file system's `open` is given.
 const FS_FLAGS: u32 = raw::O_ACCMODE
+    | raw::O_NOCTTY
     | raw::O_TRUNC
     | raw::O_APPEND
     | raw::O_NONBLOCK

@@ -2,6 +2,7 @@
 
 use super::{Attributes, Changes, Handle, locks::LockTable};
 use crate::readiness::{Poller, Readiness, Watch};
+use crate::signal::Signal;
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::host::{
     self,
@@ -30,6 +31,8 @@ pub enum Kind {
     Timer,
     /// Signals to be read.
     Signals,
+    /// A side of a pseudo-terminal.
+    Terminal,
     /// A standard stream, terminal or not.
     Stream,
     /// A character device of the kernel's own.
@@ -276,11 +279,32 @@ pub(super) fn gather(
 /// A file that the host does all of: pipes, event counters, timers, standard streams.
 pub(super) struct HostFile {
     kind: Kind,
+    /// Whether it is a terminal of the host that takes part in job control.
+    is_terminal: bool,
 }
 
 impl HostFile {
     pub(super) const fn new(kind: Kind) -> Self {
-        Self { kind }
+        Self {
+            kind,
+            is_terminal: false,
+        }
+    }
+
+    pub(super) const fn terminal() -> Self {
+        Self {
+            kind: Kind::Stream,
+            is_terminal: true,
+        }
+    }
+
+    /// Stops a background process that reads the terminal.
+    fn check_reader(&self) -> Result<(), Errno> {
+        if self.is_terminal {
+            super::terminal::check(Signal::TTIN)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -290,6 +314,7 @@ impl FileOps for HostFile {
     }
 
     fn read(&self, handle: &Handle, into: host::Into<'_>, at: Option<u64>) -> Result<usize, Errno> {
+        self.check_reader()?;
         host::file::read(handle.host()?, into, at, Wait::Interruptible)
     }
 
@@ -309,6 +334,7 @@ impl FileOps for HostFile {
         at: Option<u64>,
         flags: u32,
     ) -> Result<usize, Errno> {
+        self.check_reader()?;
         host::file::read_vectored(handle.host()?, into, at, flags, Wait::Interruptible)
     }
 
@@ -349,6 +375,11 @@ impl FileOps for HostFile {
     }
 
     fn ioctl(&self, handle: &Handle, request: u32, argument: usize) -> Result<usize, Errno> {
+        if self.is_terminal
+            && let Some(outcome) = super::terminal::job_control(request, argument)
+        {
+            return outcome;
+        }
         super::terminal::ioctl(handle.host()?, self.kind, request, argument)
     }
 

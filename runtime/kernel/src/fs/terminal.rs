@@ -1,8 +1,10 @@
 //! Terminals of the host behind standard streams.
 
 use super::Kind;
+use crate::signal::Signal;
+use crate::task::Thread;
 use bannock_platform::host::{self, HostFd, file::IoctlArgument};
-use bannock_platform::{Errno, user::UserSlice};
+use bannock_platform::{Errno, current, user::UserSlice};
 use linux_raw_sys::ioctl as raw;
 
 /// `struct termios` as the kernel has it: four flag words, the line discipline, 19 characters.
@@ -59,4 +61,45 @@ pub(super) fn ioctl(fd: HostFd, kind: Kind, request: u32, argument: usize) -> Re
             host::file::ioctl(fd, request, IoctlArgument::Bytes(&mut buffer))
         }
     }
+}
+
+/// Whether a host descriptor is a terminal.
+pub(crate) fn is_terminal(fd: HostFd) -> bool {
+    let mut buffer = [0u8; TERMIOS2];
+    host::file::ioctl(fd, raw::TCGETS, IoctlArgument::Bytes(&mut buffer)).is_ok()
+}
+
+/// Checks that the calling thread may use the container's console now; see [`JobControl::check`].
+///
+/// [`JobControl::check`]: crate::tty::JobControl::check
+///
+/// # Errors
+/// As that.
+pub(super) fn check(signal: Signal) -> Result<(), Errno> {
+    current::get::<Thread>().map_or(Ok(()), |thread| {
+        thread.process.container.console.check(&thread, signal)
+    })
+}
+
+/// Requests of job control on the container's console, and the check that others need first; `None`
+/// where the host's terminal is to answer.
+pub(super) fn job_control(request: u32, argument: usize) -> Option<Result<usize, Errno>> {
+    let changes = matches!(
+        request,
+        raw::TCSETS
+            | raw::TCSETSW
+            | raw::TCSETSF
+            | raw::TCSETS2
+            | raw::TCSETSW2
+            | raw::TCSETSF2
+            | raw::TCFLSH
+            | raw::TCSBRK
+            | raw::TCXONC
+    );
+    if changes {
+        return check(Signal::TTOU).err().map(Err);
+    }
+    let thread = current::get::<Thread>()?;
+    let console = &thread.process.container.console;
+    console.ioctl(&thread, request, argument, true)
 }

@@ -4,8 +4,10 @@ use super::{
     Action, DefaultAction, Disposition, Info, Signal, SignalSet, absorb, force, frame, mask,
 };
 use crate::task::{ExitStatus, Thread, exit};
+use crate::tty::is_orphaned;
 use alloc::sync::Arc;
 use bannock_platform::{Errno, platform, upcall::Entry};
+use core::sync::atomic::Ordering;
 use linux_raw_sys::general as raw;
 
 /// A system call that was interrupted before it did anything.
@@ -108,6 +110,16 @@ fn deliver(
     match action.disposition(signal) {
         Disposition::Ignore
         | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => false,
+        // Nobody could continue a group that is orphaned (POSIX.1-2017, 2.4.3).
+        Disposition::Default(DefaultAction::Stop)
+            if signal != Signal::STOP
+                && is_orphaned(
+                    &thread.process.container,
+                    thread.process.group.load(Ordering::Relaxed),
+                ) =>
+        {
+            false
+        }
         Disposition::Default(DefaultAction::Stop) => {
             thread.process.stop(signal);
             false

@@ -146,6 +146,15 @@ impl Signal {
         self.0 >= raw::SIGRTMIN as u8
     }
 
+    /// Whether a terminal sends it to its foreground process group.
+    #[must_use]
+    pub const fn is_of_terminal(self) -> bool {
+        matches!(
+            self.0 as u32,
+            raw::SIGINT | raw::SIGQUIT | raw::SIGTSTP | raw::SIGWINCH
+        )
+    }
+
     /// What happens without a handler.
     #[must_use]
     pub const fn default(self) -> DefaultAction {

@@ -178,6 +178,11 @@ pub fn absorb(thread: &Arc<Thread>) {
             expire(&thread.process);
             continue;
         }
+        // The host's terminal sends these to all processes alike; the supervisor passes them on to
+        // those in the foreground.
+        if signal.is_of_terminal() && thread.process.container.console.foreground().is_some() {
+            continue;
+        }
         let timer = matches!(signal, Signal::ALRM | Signal::VTALRM | Signal::PROF);
         // Whoever sent it has no id in the container.
         let info = if timer {

@@ -60,6 +60,10 @@ pub struct Container {
     pub names: Arc<crate::net::Names>,
     /// Open files on their way between processes.
     pub in_flight: crate::net::InFlight,
+    /// Controlling terminals of sessions.
+    pub sessions: crate::tty::Sessions,
+    /// Job control of the host's terminal behind standard streams.
+    pub console: Arc<crate::tty::JobControl>,
     /// What it was made with.
     pub config: Config,
     /// `CLOCK_BOOTTIME` of its start in nanoseconds.
@@ -98,6 +102,8 @@ impl Container {
             cache: Arc::new(Pool::new()),
             names: crate::net::Names::new(),
             in_flight: crate::net::InFlight::new(),
+            sessions: crate::tty::Sessions::default(),
+            console: Arc::default(),
             config,
             started: time::clock(linux_raw_sys::general::CLOCK_BOOTTIME as i32)
                 .and_then(time::Timespec::to_nanos)
@@ -185,7 +191,7 @@ impl Container {
             .collect()
     }
 
-    pub(super) fn add_process(&self, process: &Arc<Process>) {
+    pub(crate) fn add_process(&self, process: &Arc<Process>) {
         self.table
             .lock()
             .processes

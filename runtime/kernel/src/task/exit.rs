@@ -98,6 +98,7 @@ fn end_process(process: &Arc<Process>) {
     process.files.clear();
     process.set_space(AddressSpace::new(Placement::nowhere()));
     process.return_memory();
+    let groups = crate::tty::groups_around(process);
     children::orphan(process);
     container.host_ends(platform().host_ids().0);
     let status = {
@@ -107,6 +108,7 @@ fn end_process(process: &Arc<Process>) {
         life.ended = Some(usage);
         status
     };
+    crate::tty::after_end(process, groups);
     let (code, detail) = status.to_info();
     children::notify_parent(process, code, detail);
     if process.id == MAIN {

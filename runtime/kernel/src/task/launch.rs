@@ -2,7 +2,7 @@
 
 use super::{Container, Ids, Limits, MAIN, Process, SUPERVISOR, Thread, exec};
 use crate::fs::{
-    FileTable, FsContext, Handle, Kind, Location, Mounts, OpenFile,
+    FileTable, FsContext, Handle, Kind, Location, Mounts, OpenFile, is_terminal,
     walk::{How, Target},
 };
 use crate::signal::{self, Info, Signal};
@@ -55,7 +55,12 @@ pub fn launch(container: &Arc<Container>, spec: LaunchSpec) -> Result<Arc<Thread
     let files = FileTable::new(id);
     for (number, stream) in (0..).zip(spec.streams) {
         let Some(host) = stream else { continue };
-        let file = OpenFile::host(Kind::Stream, raw::O_RDWR);
+        let file = if is_terminal(host) {
+            container.sessions.attach(id, &container.console, id);
+            OpenFile::console(raw::O_RDWR)
+        } else {
+            OpenFile::host(Kind::Stream, raw::O_RDWR)
+        };
         files.replace(number, Handle::new(file, Some(host), id), false, usize::MAX)?;
     }
     let process = Process::with(
@@ -87,13 +92,22 @@ pub fn launch(container: &Arc<Container>, spec: LaunchSpec) -> Result<Arc<Thread
     Ok(thread)
 }
 
-/// Passes a signal from outside of the container to the main program.
+/// Passes a signal from outside of the container to the main program; those of a terminal go to the
+/// foreground process group of the console.
 ///
 /// # Errors
 /// `EINVAL` for a number that is no signal, `ESRCH` when there is no main program,
 /// `EAGAIN` when too many real-time signals wait.
 pub fn host_signal(container: &Container, number: i32) -> Result<(), Errno> {
     let signal = Signal::new(number)?;
+    if signal.is_of_terminal()
+        && let Some(foreground) = container.console.foreground()
+    {
+        for process in container.group(foreground) {
+            signal::send_to_process(&process, Info::kernel(signal))?;
+        }
+        return Ok(());
+    }
     let process = container.process(MAIN).ok_or(Errno::ESRCH)?;
     signal::send_to_process(
         &process,

@@ -7,7 +7,7 @@ use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::cache::Pool;
 use linux_raw_sys::general::TMPFS_MAGIC;
 
-/// `/dev` with its devices, and `/dev/shm` in memory.
+/// `/dev` with its devices, `/dev/shm` in memory, and `/dev/pts`.
 #[must_use]
 pub fn device_mounts(pool: &Arc<Pool>) -> Vec<MountRequest> {
     let mut tree = Fixed::new("devtmpfs", u64::from(TMPFS_MAGIC), device_number(0, 5));
@@ -22,7 +22,8 @@ pub fn device_mounts(pool: &Arc<Pool>) -> Vec<MountRequest> {
     for (name, device) in devices {
         tree.add(name, Body::Device(device));
     }
-    let links: [(&[u8], &[u8]); 4] = [
+    let links: [(&[u8], &[u8]); 5] = [
+        (b"ptmx", b"pts/ptmx"),
         (b"fd", b"/proc/self/fd"),
         (b"stdin", b"/proc/self/fd/0"),
         (b"stdout", b"/proc/self/fd/1"),
@@ -44,5 +45,6 @@ pub fn device_mounts(pool: &Arc<Pool>) -> Vec<MountRequest> {
             fs: Arc::new(shared),
             read_only: false,
         },
+        crate::tty::pseudo_terminal_mount(),
     ])
 }

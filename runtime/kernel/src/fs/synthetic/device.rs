@@ -18,7 +18,7 @@ pub(super) enum Device {
     Full,
     /// `/dev/random`, `/dev/urandom`
     Random { minor: u32 },
-    /// `/dev/tty`: there is no controlling terminal.
+    /// `/dev/tty`: opening it opens the controlling terminal.
     Terminal,
 }
 

@@ -201,7 +201,7 @@ impl FileSystem for Fixed {
         let attributes = self.attributes_of(index, found);
         match &found.body {
             Body::Text(generate) => Text::open(*generate, attributes, flags),
-            Body::Device(Device::Terminal) => Err(Errno::ENXIO),
+            Body::Device(Device::Terminal) => crate::tty::open_slave(flags),
             Body::Device(device) => Ok(Opened::new(DeviceFile {
                 device: *device,
                 attributes,
