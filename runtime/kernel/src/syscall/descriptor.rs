@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::emulated(raw::__NR_fcntl, "fcntl", &[Fd, Int, Size], fcntl)
         .with_notes("leases and directory notification answer EINVAL; F_SETOWN and F_SETSIG are recorded nowhere and answer EINVAL"),
     Row::emulated(raw::__NR_ioctl, "ioctl", &[Fd, Flags, Size], ioctl_call)
-        .with_notes("FIOCLEX, FIONCLEX, FIONBIO, FIONREAD; terminal settings and window size on standard streams; others ENOTTY"),
+        .with_notes("FIOCLEX, FIONCLEX, FIONBIO, FIONREAD; settings, window size and job control of terminals; TIOCSTI answers EIO, TIOCNOTTY changes something for session leaders only, others ENOTTY"),
     Row::emulated(raw::__NR_flock, "flock", &[Fd, Int], flock),
     Row::emulated(raw::__NR_pipe, "pipe", &[Pointer], pipe),
     Row::emulated(raw::__NR_pipe2, "pipe2", &[Pointer, Flags], pipe2).with_notes("O_CLOEXEC, O_NONBLOCK, O_DIRECT"),

@@ -88,8 +88,8 @@ impl Discipline {
             ];
             if let Some((_, signal)) = signals.iter().find(|(i, _)| settings.is(*i, byte)) {
                 if !settings.has_local(raw::NOFLSH) {
+                    // What was written is at the other side already.
                     self.discard_input();
-                    self.discard_output();
                 }
                 self.stopped = false;
                 self.echo(byte);

