@@ -368,9 +368,8 @@ impl Discipline {
                 self.output.push_back(byte);
             }
             _ => {
-                if !byte.is_ascii_control()
-                    && !(settings.has_input(raw::IUTF8) && (0x80..0xc0).contains(&byte))
-                {
+                let inside = settings.has_input(raw::IUTF8) && (0x80..0xc0).contains(&byte);
+                if !(inside || byte.is_ascii_control()) {
                     self.column += 1;
                 }
                 self.output.push_back(byte);

@@ -204,12 +204,6 @@ pub(crate) const KNOWN: &[Known] = &[
         bannock: &["out /sys/kernel/mm/transparent_hugepage/enabled: ENOENT"],
     },
     Known {
-        case: "proc",
-        reason: "there are no pseudo-terminals yet",
-        native: &["out access(\"/dev/ptmx\", R_OK) = 0"],
-        bannock: &["out access(\"/dev/ptmx\", R_OK) = -1 ENOENT"],
-    },
-    Known {
         case: "files",
         reason: "a file without a name cannot be given one yet",
         native: &[
