@@ -60,6 +60,10 @@ fn run(arguments: Arguments) -> Result<u8, BootFault> {
             return Err(fault);
         }
     };
+    #[cfg(feature = "test-keep-channel")]
+    report::line(format_args!(
+        "TEST BUILD: keeps the channel to the LAS open for its program; protects nothing"
+    ));
     let environment = text(arguments.environment_strings());
     let configured = Configured::open(&options)?;
     let container = container::make(arguments);

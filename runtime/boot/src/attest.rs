@@ -305,7 +305,10 @@ impl Provisioned {
     #[must_use]
     pub fn run(mut self) -> ServiceConfig {
         let _ = self.stream.close();
+        #[cfg(not(feature = "test-keep-channel"))]
         drop(self.channel);
+        #[cfg(feature = "test-keep-channel")]
+        core::mem::forget(self.channel);
         self.config
     }
 }

@@ -1,0 +1,50 @@
+create database test;
+use test;
+create table orders (id int primary key auto_increment, customer int, amount decimal(10, 2), note varchar(200), at datetime(6), key (customer), key (note(20)), fulltext (note)) engine = InnoDB;
+create table plain (id int primary key, t text) engine = MyISAM;
+create table crash_safe (id int primary key, j json) engine = Aria;
+create table counters (id int primary key, v int) engine = InnoDB;
+create table trail (id int primary key auto_increment, client int) engine = InnoDB;
+insert into counters select seq, 0 from seq_1_to_10;
+insert into orders (customer, amount, note, at) select seq % 97, seq * 1.25, concat('order number ', seq, repeat('x', seq % 50)), '2020-01-01' + interval seq minute from seq_1_to_5000;
+insert into plain select seq, md5(seq) from seq_1_to_2000;
+insert into crash_safe select seq, json_object('n', seq, 'list', json_array(seq, seq + 1)) from seq_1_to_500;
+select count(*), sum(amount), min(at), max(at) from orders;
+select customer, count(*) n, sum(amount) total from orders group by customer order by total desc, customer limit 5;
+select o.id, p.t, c.j from orders o join plain p on p.id = o.id join crash_safe c on c.id = o.id where o.id between 10 and 14;
+select id, sum(amount) over (order by id rows between 2 preceding and current row) w from orders where id <= 5;
+with recursive f (n, a, b) as (select 1, 0, 1 union all select n + 1, b, a + b from f where n < 20) select max(a) from f;
+select count(*) from orders where note like 'order number 1%';
+select id from orders where match (note) against ('4321' in boolean mode);
+select json_extract(j, '$.list[1]') from crash_safe where id = 42;
+begin; update orders set amount = 0 where id <= 100; savepoint s; delete from orders; rollback to s; select count(*), sum(amount = 0) from orders; commit;
+begin; delete from orders where id > 10; select count(*) from orders; rollback; select count(*) from orders;
+insert into orders (id) values (1);
+insert into counters values (1, 1);
+create unique index u on plain (t(32));
+alter table orders add column extra int default 7, algorithm = copy;
+alter table orders add column instant int default 9, algorithm = instant;
+select sum(extra), sum(instant) from orders;
+prepare s from 'select count(*) from orders where customer = ?'; set @c = 5; execute s using @c;
+delimiter //
+create procedure fill (n int) begin declare i int default 0; while i < n do insert into trail (client) values (99); set i = i + 1; end while; end //
+create trigger mark after delete on trail for each row update counters set v = v where id = 1 //
+create function twice (x int) returns int deterministic return x * 2 //
+delimiter ;
+call fill(100); select count(*), twice(21) from trail; delete from trail;
+create view big as select id, amount from orders where amount > 6000; select count(*), max(amount) from big;
+create temporary table t as select distinct customer from orders; select count(*) from t;
+select count(distinct md5(concat(a.id, b.id))) from counters a, plain b where b.id <= 1000;
+select * from (select id, note from orders order by note desc, id limit 3) x;
+select table_name, engine, table_rows is not null from information_schema.tables where table_schema = 'test' and table_type = 'base table' order by 1;
+lock tables plain write; insert into plain values (9999, 'locked'); unlock tables;
+select sleep(0.01), get_lock('l', 1), release_lock('l');
+create table parts (id int, d date) partition by hash (id) partitions 4; insert into parts select seq, '2020-01-01' from seq_1_to_100; select partition_name, table_rows from information_schema.partitions where table_name = 'parts' order by 1;
+select load_file('/nonexistent'), length(compress(repeat('a', 1000))), sha2('x', 256), uuid() is not null, connection_id() > 0;
+select id into outfile '/dev/null' from orders;
+checksum table orders, plain, crash_safe, counters;
+analyze table orders; optimize table plain; check table orders, plain, crash_safe extended;
+select nonsense from nowhere;
+show warnings;
+flush tables; flush logs;
+select 'smoke is over';
