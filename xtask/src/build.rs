@@ -10,7 +10,7 @@ use clap::Args;
 use crate::{
     digest::sha256,
     fault::Fault,
-    packages, process, registers, reproducible, rustc,
+    packages, process, registers, reproducible, rustc, test_build,
     workspace::{Root, TARGET, Workspace, create_folder},
 };
 
@@ -34,12 +34,14 @@ const RUNTIME: &str = "bannock-runtime";
 /// Builds everything.
 ///
 /// # Errors
-/// When a build fails, the runtime uses registers that it must not, or is not reproducible.
+/// When a build fails, the runtime uses registers that it must not, is a test build, or is not
+/// reproducible.
 pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     packages::install_for(packages::For::Build)?;
     let mut built = vec![cli(root, options.release)?, cas(root, options.release)?];
     let own = runtime(root, None)?;
     registers::check(&own)?;
+    test_build::refuse(&own)?;
     if options.check_reproducible {
         reproducible::check(root, &own)?;
     }
@@ -69,6 +71,7 @@ pub(crate) fn check_runtime(root: &Root) -> Result<(), Fault> {
     packages::install_for(packages::For::Build)?;
     let own = runtime(root, None)?;
     registers::check(&own)?;
+    test_build::refuse(&own)?;
     reproducible::check(root, &own)
 }
 

@@ -86,6 +86,21 @@ pub(crate) enum Fault {
         /// The file that was disassembled.
         file: PathBuf,
     },
+    /// A runtime that is built for tests alone.
+    #[error(
+        "{} is a test build, which leaves the channel to the LAS open; build it without the feature \
+         test-keep-channel", file.display()
+    )]
+    TestBuild {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A test build that cannot be told from a runtime that may be delivered.
+    #[error("{} does not say that it is a test build; it has to", file.display())]
+    UnmarkedTestBuild {
+        /// The file.
+        file: PathBuf,
+    },
     /// Debian packages are missing, and only root may install them.
     #[error("missing Debian packages; as root, run: apt-get install {0}")]
     Packages(String),

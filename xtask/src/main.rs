@@ -25,6 +25,7 @@ mod registers;
 mod reproducible;
 mod rustc;
 mod test;
+mod test_build;
 mod workspace;
 
 /// Builds, checks and tests Bannock.

@@ -56,16 +56,28 @@ const PACKAGES: &[Package] = &[
         needed: &[For::Build, For::Test, For::Fuzz],
     },
     Package {
+        name: "libpython3.11-stdlib",
+        file: "/usr/lib/python3.11/sqlite3/__init__.py",
+        why: "run Python programs under Bannock",
+        needed: &[For::Test],
+    },
+    Package {
         name: "mariadb-client-core",
         file: "/usr/bin/mariadb",
-        why: "talk to MariaDB in the demo",
-        needed: &[For::Demo],
+        why: "talk to MariaDB",
+        needed: &[For::Test, For::Demo],
     },
     Package {
         name: "mariadb-server-core",
         file: "/usr/sbin/mariadbd",
         why: "have a MariaDB that starts no service of its own",
-        needed: &[For::Demo],
+        needed: &[For::Test, For::Demo],
+    },
+    Package {
+        name: "perl",
+        file: "/usr/share/perl/5.36/File/Find.pm",
+        why: "run Perl programs under Bannock",
+        needed: &[For::Test],
     },
     Package {
         name: "python3-minimal",

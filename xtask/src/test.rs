@@ -7,7 +7,7 @@ use crate::{
     fault::Fault,
     fuzz,
     layers::metadata,
-    packages, process,
+    packages, process, test_build,
     workspace::{Root, Workspace},
 };
 
@@ -69,6 +69,7 @@ pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     let end_to_end: Vec<&String> = end_to_end.iter().filter(|name| wanted(name)).collect();
     if !end_to_end.is_empty() {
         build::for_tests(root)?;
+        test_build::build(root)?;
         for name in end_to_end {
             cargo_test(root, Workspace::Main, options, ["--package", name])?;
         }
