@@ -37,7 +37,8 @@ def child(q, value, array, lock, event):
     for _ in range(500):
         with lock:
             value.value += 1
-    array[0] += 1
+    with lock:
+        array[0] += 1
     q.put(os.getppid() == parent)
 
 
