@@ -44,6 +44,9 @@ pub(crate) struct Run {
     /// Further mount of a stand-alone program, handed to the runtime
     #[arg(long, value_name = "MOUNT", requires = "standalone")]
     mount: Vec<OsString>,
+    /// Working directory of a stand-alone program; this command's own when absent
+    #[arg(long, value_name = "PATH", requires = "standalone")]
+    directory: Option<PathBuf>,
     /// Print counts of unsupported system calls at the end
     #[arg(long)]
     stats: bool,
@@ -127,6 +130,11 @@ fn standalone(run: &Run) -> Result<ExitCode, Failure> {
     for mount in &run.mount {
         command.arg("--mount").arg(mount);
     }
+    let directory = match &run.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir().because(|| "cannot tell the working directory".into())?,
+    };
+    command.arg("--directory").arg(directory);
     let error = command.arg("--").args(&run.program).exec();
     let result: Result<(), _> = Err(error);
     let context = result.because(|| format!("cannot execute the runtime `{}`", runtime.display()));

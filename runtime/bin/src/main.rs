@@ -11,8 +11,12 @@ mod mounts;
 use alloc::{string::String, vec::Vec};
 use bannock_boot::{BootFault, Configured, Options};
 use bannock_kernel::task::Linux;
+use bannock_platform::host;
 use bannock_platform_process::{heap::Heap, raw, report, set_kernel, start, start::Arguments};
 use container::Program;
+
+/// clock_gettime(2).
+const CLOCK_MONOTONIC: i32 = linux_raw_sys::general::CLOCK_MONOTONIC as i32;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -50,6 +54,13 @@ fn text(strings: Vec<&core::ffi::CStr>) -> Vec<String> {
         .collect()
 }
 
+/// The host's monotonic clock in nanoseconds, for figures only; 0 where it cannot be read.
+fn monotonic() -> u64 {
+    host::time::clock(CLOCK_MONOTONIC)
+        .and_then(|at| at.to_nanos())
+        .unwrap_or_default()
+}
+
 fn run(arguments: Arguments) -> Result<u8, BootFault> {
     let words = text(arguments.arguments());
     let options = match Options::parse(words.iter().skip(1).map(String::as_str)) {
@@ -78,12 +89,21 @@ fn run(arguments: Arguments) -> Result<u8, BootFault> {
         let program = Program {
             arguments: standalone.argv.clone(),
             environment,
-            directory: "/".into(),
+            directory: standalone.directory.clone().unwrap_or_else(|| "/".into()),
         };
         return container::supervise(&container, mounts, program, options.stats);
     };
     start::harden();
+    let begin = monotonic();
     let provisioned = configured.attest()?.provision()?;
+    if options.stats {
+        let micros = monotonic().saturating_sub(begin) / 1000;
+        report::line(format_args!(
+            "attestation and configuration: {}.{:03} ms",
+            micros / 1000,
+            micros % 1000
+        ));
+    }
     let mounts = match mounts::attested(&container, provisioned.config(), &options.trees) {
         Ok(mounts) => mounts,
         Err(fault) => {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bannock-runtime --cas ADDRESS:PORT [--tree MANIFEST]... [--stats] [--audit-host-calls]
-//! bannock-runtime --standalone [--mount SPEC]... [--stats] [--audit-host-calls] -- PROGRAM ARGS...
+//! bannock-runtime --standalone [--mount SPEC]... [--directory PATH] [--stats] [--audit-host-calls]
+//!     -- PROGRAM ARGS...
 //! ```
 //!
 //! An instance with a launch identity takes nothing else from the host: a further argument is
@@ -34,6 +35,8 @@ pub struct Standalone {
     pub argv: Vec<String>,
     /// Mounts, beside the default.
     pub mounts: Vec<HostMount>,
+    /// Working directory; `/` when absent.
+    pub directory: Option<String>,
 }
 
 /// `host:PATH[:SOURCE][:ro]` or `memory:PATH`.
@@ -123,6 +126,13 @@ impl Options {
                         None => return Err(refused(argument)),
                     }
                 }
+                "--directory" => {
+                    let path = value()?;
+                    match &mut options.standalone {
+                        Some(standalone) => standalone.directory = Some(path.into()),
+                        None => return Err(refused(argument)),
+                    }
+                }
                 "--" => match &mut options.standalone {
                     Some(standalone) => {
                         standalone.argv = arguments.by_ref().map(String::from).collect()
@@ -175,6 +185,7 @@ mod tests {
             &["x"],
             &["--", "sh"],
             &["--mount", "memory:/x"],
+            &["--directory", "/x"],
             &["--cas"],
             &["--cas", "localhost"],
         ] {
