@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Build the binaries into target/bannock.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Options {
     /// Optimise `bannock` and `bannock-cas`; the runtime always is.
     #[arg(long)]
@@ -54,11 +54,19 @@ pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn for_tests(root: &Root) -> Result<(), Fault> {
+    run(root, &Options::default())
+}
+
+/// Builds and collects what benchmarks run: everything optimised.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn for_benchmarks(root: &Root) -> Result<(), Fault> {
     run(
         root,
         &Options {
-            release: false,
-            check_reproducible: false,
+            release: true,
+            ..Options::default()
         },
     )
 }

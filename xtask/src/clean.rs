@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 
-use crate::{demo, fault::Fault, process, workspace::Root};
+use crate::{bench, demo, fault::Fault, process, stage, workspace::Root};
 
 /// Stop what runs, and remove what was written outside of the build folder, packages aside.
 ///
@@ -31,7 +31,8 @@ const IN_CHECKOUT: [&str; 2] = ["fuzz/artifacts", "fuzz/coverage"];
 /// # Errors
 /// When something does not stop, or cannot be removed.
 pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
-    demo::stop(root)?;
+    stage::stop(root, demo::FOLDER)?;
+    bench::stop(root)?;
     let folders = Folders::find(|name| env::var_os(name));
     stop_services(root, &folders)?;
     let mut doomed = vec![root.join(demo::FOLDER)];

@@ -5,6 +5,25 @@ use std::{io, path::PathBuf, process::ExitStatus};
 /// Why a task ended without success.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
+    /// Gates of a benchmark are missed, or its control shows a disturbed machine.
+    #[error("{0} gates missed; the table above says which, and whether the control was quiet")]
+    Bench(usize),
+    /// A program printed no figure where it should.
+    #[error("no figure in what `{command}` printed: {text}")]
+    Figure {
+        /// The command.
+        command: String,
+        /// What it printed.
+        text: String,
+    },
+    /// A server ended or stayed silent.
+    #[error("{server} does not answer; it has written {}", log.display())]
+    Silent {
+        /// Which one.
+        server: String,
+        /// Its output, printed before.
+        log: PathBuf,
+    },
     /// Rows of the demo's table are not as expected.
     #[error("{0} rows of the demo are not as expected; the table above says which")]
     Demo(usize),

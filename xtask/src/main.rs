@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod build;
 mod ci;
 mod clean;
@@ -24,6 +25,7 @@ mod process;
 mod registers;
 mod reproducible;
 mod rustc;
+mod stage;
 mod test;
 mod test_build;
 mod workspace;
@@ -32,6 +34,7 @@ mod workspace;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    Bench(bench::Options),
     Build(build::Options),
     Ci(ci::Options),
     Clean(clean::Options),
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     }
     let root = workspace::Root::of_this_checkout();
     let done = match Task::parse() {
+        Task::Bench(options) => bench::run(&root, &options),
         Task::Build(options) => build::run(&root, &options),
         Task::Ci(options) => ci::run(&root, &options),
         Task::Clean(options) => clean::run(&root, &options),

@@ -13,6 +13,8 @@ pub(crate) enum For {
     Test,
     /// Building and running the fuzz targets.
     Fuzz,
+    /// `cargo xtask bench`, beside what building needs.
+    Bench,
     /// `cargo xtask demo`, beside what building needs.
     Demo,
 }
@@ -47,7 +49,7 @@ const PACKAGES: &[Package] = &[
         name: "gcc",
         file: "/usr/bin/gcc",
         why: "link, and build the programs that tests load and rewrite",
-        needed: &[For::Build, For::Test, For::Fuzz],
+        needed: &[For::Build, For::Bench, For::Test, For::Fuzz],
     },
     Package {
         name: "libc6-dev",
@@ -65,13 +67,13 @@ const PACKAGES: &[Package] = &[
         name: "mariadb-client-core",
         file: "/usr/bin/mariadb",
         why: "talk to MariaDB",
-        needed: &[For::Test, For::Demo],
+        needed: &[For::Test, For::Demo, For::Bench],
     },
     Package {
         name: "mariadb-server-core",
         file: "/usr/sbin/mariadbd",
         why: "have a MariaDB that starts no service of its own",
-        needed: &[For::Test, For::Demo],
+        needed: &[For::Test, For::Demo, For::Bench],
     },
     Package {
         name: "perl",
@@ -86,10 +88,16 @@ const PACKAGES: &[Package] = &[
         needed: &[For::Test, For::Demo],
     },
     Package {
+        name: "sysbench",
+        file: "/usr/bin/sysbench",
+        why: "load MariaDB in benchmarks",
+        needed: &[For::Bench],
+    },
+    Package {
         name: "util-linux",
         file: "/usr/bin/unshare",
         why: "give tests of the launcher namespaces of their own",
-        needed: &[For::Test, For::Demo],
+        needed: &[For::Test, For::Demo, For::Bench],
     },
 ];
 

@@ -3,10 +3,14 @@
 use super::{
     Demo,
     audit::{Log, Mark, Record},
-    stage::{output, text},
     tampering::HONEST,
 };
-use crate::{fault::Fault, process, workspace::entries};
+use crate::{
+    fault::Fault,
+    process,
+    stage::{output, text},
+    workspace::entries,
+};
 
 /// The hostile service.
 const THIEF: &str = "attacker/thief";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::stage::{Stage, text};
+use crate::stage::{Stage, text};
 use crate::{fault::Fault, workspace::read};
 
 /// One of the logs.

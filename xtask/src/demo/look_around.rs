@@ -9,10 +9,10 @@ use std::{
 use super::{
     Demo,
     server::{LOG, SERVER, Server},
-    stage::{MARKER, code, contains, file, output},
 };
 use crate::{
     fault::Fault,
+    stage::{MARKER, code, contains, file, output},
     workspace::{entries, read},
 };
 

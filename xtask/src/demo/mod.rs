@@ -9,7 +9,6 @@ mod outages;
 mod refusals;
 mod server;
 mod sessions;
-mod stage;
 mod story;
 mod table;
 mod tampering;
@@ -17,12 +16,18 @@ mod wrap;
 
 use std::time::Instant;
 
-use crate::{build, fault::Fault, packages, workspace::Root};
+use crate::{
+    build,
+    fault::Fault,
+    packages,
+    stage::{self, Stage},
+    workspace::Root,
+};
 
-pub(crate) use keep::stop;
-pub(crate) use stage::FOLDER;
-use stage::Stage;
 use table::Table;
+
+/// Folder of the demo, relative to the checkout.
+pub(crate) const FOLDER: &str = "target/demo";
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args, Default)]
@@ -50,10 +55,10 @@ pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     if !options.skip_build {
         build::for_tests(root)?;
     }
-    stop(root)?;
+    stage::stop(root, FOLDER)?;
     let begin = Instant::now();
     let mut demo = Demo {
-        stage: Stage::set(root)?,
+        stage: Stage::set(root, FOLDER, "examples/mariadb")?,
         table: Table::default(),
     };
     let played = demo.play();
@@ -62,7 +67,7 @@ pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     if options.keep {
         played.as_ref().map_or(Ok(()), |()| demo.keep())?;
     } else {
-        stop(root)?;
+        stage::stop(root, FOLDER)?;
     }
     played?;
     match demo.table.wrong() {

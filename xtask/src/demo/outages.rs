@@ -3,10 +3,13 @@
 use super::{
     Demo,
     audit::{Mark, Record},
-    stage::{code, contains, output},
     tampering::HONEST,
 };
-use crate::{fault::Fault, process};
+use crate::{
+    fault::Fault,
+    process,
+    stage::{code, contains, output},
+};
 
 /// Exit code of what cannot be reached (docs/exit-codes.md).
 const UNAVAILABLE: i32 = 121;

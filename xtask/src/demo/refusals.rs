@@ -7,9 +7,9 @@ use super::{
     Demo,
     audit::{Mark, Record},
     server::SERVER,
-    stage::{code, contains, output},
 };
 use crate::fault::Fault;
+use crate::stage::{code, contains, output};
 
 /// Exit code of what attestation or policy denies (docs/exit-codes.md).
 const DENIED: i32 = 120;

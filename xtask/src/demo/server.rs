@@ -12,11 +12,11 @@ use std::{
 use super::{
     Demo,
     audit::{Log, Mark},
-    stage::{contains, file},
 };
 use crate::{
     fault::Fault,
     process,
+    stage::{contains, file},
     workspace::{entries, read},
 };
 

@@ -2,11 +2,9 @@
 
 use std::process::Command;
 
-use super::{
-    Demo,
-    stage::{MARKER, code, contains, output, text},
-};
+use super::Demo;
 use crate::fault::Fault;
+use crate::stage::{MARKER, code, contains, output, text};
 
 impl Demo {
     /// A row for a command's exit code; its message is shown when it is another.

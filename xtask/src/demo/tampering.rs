@@ -9,17 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Demo,
-    audit::Record,
-    refusals::Refusal,
-    server::SERVER,
-    stage::{file, free_port, text},
-    wrap::seeing,
-};
+use super::{Demo, audit::Record, refusals::Refusal, server::SERVER, wrap::seeing};
 use crate::{
     fault::Fault,
     process,
+    stage::{file, free_port, text},
     workspace::{create_folder, read},
 };
 

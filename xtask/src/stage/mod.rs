@@ -1,4 +1,7 @@
-//! Where the demo plays, and its commands: everything below `target/demo`.
+//! A simulated platform with LAS and CAS in a folder of its own, and the commands for it: where the
+//! demo plays and benchmarks run.
+
+mod leftovers;
 
 use std::{
     fs,
@@ -7,6 +10,8 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+pub(crate) use leftovers::stop;
+
 use crate::{
     digest::sha256,
     fault::Fault,
@@ -14,32 +19,29 @@ use crate::{
     workspace::{Root, create_folder, entries, read},
 };
 
-/// Folder of the demo, relative to the checkout.
-pub(crate) const FOLDER: &str = "target/demo";
-
 /// What the rows contain, to be looked for on the host.
-pub(super) const MARKER: &str = "BANNOCK-DEMO-MARKER";
+pub(crate) const MARKER: &str = "BANNOCK-DEMO-MARKER";
 
-/// Where the demo plays.
-pub(super) struct Stage {
+/// The folder and what is in it.
+pub(crate) struct Stage {
     /// The example's files.
-    pub(super) example: PathBuf,
+    pub(crate) example: PathBuf,
     /// Where the binaries are.
-    pub(super) binaries: PathBuf,
+    pub(crate) binaries: PathBuf,
     /// Where everything is written.
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Where a downloaded package is kept for the next time.
     packages: PathBuf,
     /// Address of the CAS.
-    pub(super) cas: String,
+    pub(crate) cas: String,
     /// Port of MariaDB.
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Stage {
-    /// A fresh one.
-    pub(super) fn set(root: &Root) -> Result<Self, Fault> {
-        let folder = root.join(FOLDER);
+    /// A fresh one in `folder`, with sessions from `example`; both relative to the checkout.
+    pub(crate) fn set(root: &Root, folder: &str, example: &str) -> Result<Self, Fault> {
+        let folder = root.join(folder);
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(file("remove", &folder))?;
         }
@@ -47,7 +49,7 @@ impl Stage {
             create_folder(&folder.join(name))?;
         }
         Ok(Self {
-            example: root.join("examples/mariadb"),
+            example: root.join(example),
             binaries: root.join("target/bannock"),
             packages: root.join("target/packages"),
             folder,
@@ -57,12 +59,12 @@ impl Stage {
     }
 
     /// A path below the demo's folder.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Variables that make `bannock` keep everything in the demo's folder.
-    pub(super) fn variables(&self) -> [(&'static str, PathBuf); 4] {
+    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 4] {
         [
             ("XDG_STATE_HOME", self.path("state")),
             ("XDG_CONFIG_HOME", self.path("config")),
@@ -72,12 +74,12 @@ impl Stage {
     }
 
     /// Socket of the LAS.
-    pub(super) fn las(&self) -> PathBuf {
+    pub(crate) fn las(&self) -> PathBuf {
         self.path("run/bannock/las.sock")
     }
 
     /// The `bannock` command.
-    pub(super) fn bannock(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn bannock(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.binaries.join("bannock"));
         command
             .args(arguments)
@@ -87,7 +89,7 @@ impl Stage {
     }
 
     /// The `bannock` command of another owner, who has no more than the address of the CAS.
-    pub(super) fn stranger(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn stranger(&self, arguments: &[&str]) -> Command {
         let mut command = self.bannock(arguments);
         command.env("XDG_CONFIG_HOME", self.path("stranger"));
         command
@@ -95,14 +97,14 @@ impl Stage {
 
     /// Runs a service of the session, under the filter that admits no host call that the platform
     /// does not list.
-    pub(super) fn service(&self, name: &str) -> Command {
+    pub(crate) fn service(&self, name: &str) -> Command {
         let mut command = self.bannock(&["run", "--audit-host-calls", "--config-id", name]);
         command.arg("--tree").arg(self.path("mariadb.tree"));
         command
     }
 
     /// Starts a command that goes on beside this program, and is no business of its terminal.
-    pub(super) fn spawn(&self, command: &mut Command) -> Result<Child, Fault> {
+    pub(crate) fn spawn(&self, command: &mut Command) -> Result<Child, Fault> {
         let child = command.process_group(0).spawn();
         let child = child.map_err(|source| Fault::Start {
             command: process::line(command),
@@ -113,7 +115,7 @@ impl Stage {
     }
 
     /// What a command prints as JSON.
-    pub(super) fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Fault> {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Fault> {
         let text = process::output(self.bannock(arguments).arg("--json"))?;
         serde_json::from_str(&text).map_err(|source| Fault::Answer {
             command: format!("bannock {}", arguments.join(" ")),
@@ -122,19 +124,19 @@ impl Stage {
     }
 
     /// Writes a file of the demo.
-    pub(super) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf, Fault> {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf, Fault> {
         let path = self.path(name);
         fs::write(&path, content).map_err(file("write", &path))?;
         Ok(path)
     }
 
     /// SHA-256 of a binary, as evidence has it.
-    pub(super) fn measurement(&self, name: &str) -> Result<String, Fault> {
+    pub(crate) fn measurement(&self, name: &str) -> Result<String, Fault> {
         sha256(&self.binaries.join(name))
     }
 
     /// An example's session with its blanks filled in.
-    pub(super) fn fill(&self, name: &str, blanks: &[(&str, &str)]) -> Result<String, Fault> {
+    pub(crate) fn fill(&self, name: &str, blanks: &[(&str, &str)]) -> Result<String, Fault> {
         let mut text = String::from_utf8_lossy(&read(&self.example.join(name))?).into_owned();
         for (blank, value) in blanks {
             text = text.replace(&format!("@{blank}@"), value);
@@ -143,7 +145,7 @@ impl Stage {
     }
 
     /// Measures a tree into the file `name`; its root digest.
-    pub(super) fn measure(
+    pub(crate) fn measure(
         &self,
         name: &str,
         programs: &[&str],
@@ -163,7 +165,7 @@ impl Stage {
 
     /// The key-management plugin is in a package that would start a service: its file alone is
     /// taken, of the version that the server has.
-    pub(super) fn fetch_plugin(&self) -> Result<(), Fault> {
+    pub(crate) fn fetch_plugin(&self) -> Result<(), Fault> {
         const NAME: &str = "file_key_management.so";
         let version = process::output(Command::new("dpkg-query").args([
             "--show",
@@ -197,7 +199,7 @@ impl Stage {
 }
 
 /// Runs a command to its end, whatever that is.
-pub(super) fn output(command: &mut Command) -> Result<Output, Fault> {
+pub(crate) fn output(command: &mut Command) -> Result<Output, Fault> {
     command.output().map_err(|source| Fault::Start {
         command: process::line(command),
         source,
@@ -205,23 +207,23 @@ pub(super) fn output(command: &mut Command) -> Result<Output, Fault> {
 }
 
 /// How a program ended, in the table's words.
-pub(super) fn code(output: &Output) -> String {
+pub(crate) fn code(output: &Output) -> String {
     let code = output.status.code();
     code.map_or("killed".into(), |code| format!("exit code {code}"))
 }
 
 /// A string in JSON; nothing where there is none.
-pub(super) fn text(value: &serde_json::Value) -> String {
+pub(crate) fn text(value: &serde_json::Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Whether `word` occurs in `bytes`.
-pub(super) fn contains(bytes: &[u8], word: impl AsRef<[u8]>) -> bool {
+pub(crate) fn contains(bytes: &[u8], word: impl AsRef<[u8]>) -> bool {
     memchr::memmem::find(bytes, word.as_ref()).is_some()
 }
 
 /// Names what failed on which file.
-pub(super) fn file<'a>(
+pub(crate) fn file<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(std::io::Error) -> Fault + use<'a> {
@@ -233,7 +235,7 @@ pub(super) fn file<'a>(
 }
 
 /// A TCP port that nobody uses at the moment.
-pub(super) fn free_port() -> Result<u16, Fault> {
+pub(crate) fn free_port() -> Result<u16, Fault> {
     std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

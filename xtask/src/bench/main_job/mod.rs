@@ -1,0 +1,31 @@
+//! The main job: what a system call costs, what MariaDB does in a second, and how long it takes
+//! from its start to its first answer.
+
+mod oltp;
+mod server;
+mod start;
+mod system_calls;
+
+use super::{Effort, report::Report};
+use crate::{build, fault::Fault, packages, workspace::Root};
+use server::Site;
+pub(crate) use server::stop;
+
+/// Measures all of it.
+///
+/// # Errors
+/// When something cannot be built, started or measured.
+pub(super) fn run(root: &Root, effort: Effort, skip_build: bool) -> Result<Report, Fault> {
+    packages::install_for(packages::For::Bench)?;
+    if !skip_build {
+        build::for_benchmarks(root)?;
+    }
+    let mut site = Site::prepare(root)?;
+    println!("==> system calls");
+    let mut rows = system_calls::rows(&site, effort)?;
+    println!("==> start");
+    rows.extend(start::rows(&mut site, effort)?);
+    println!("==> sysbench");
+    rows.extend(oltp::rows(&mut site, effort)?);
+    Ok(Report::new(rows))
+}
