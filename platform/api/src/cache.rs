@@ -165,20 +165,78 @@ impl Extent {
         host::cache_discard(self.offset + at, len)
     }
 
-    /// Fills the first `len` bytes from a host file, reading straight into the cache; returns the
-    /// bytes read, fewer at the end of the file.
+    /// Copies into pages that the cache does not have yet. The host writes them: a page that is
+    /// written whole needs neither a fault nor zeroing first.
     ///
     /// # Errors
-    /// `EFBIG` beyond the extent, or what the host said.
-    pub fn fill_from_host(
-        &self,
-        at: u64,
-        len: usize,
-        file: host::HostFd,
-        offset: u64,
-    ) -> Result<usize, Errno> {
-        let address = self.address(at, len)?;
-        host::pread_raw(file, address, len, offset)
+    /// `EFBIG` beyond the extent, `ENOSPC` when the host has no memory for it.
+    pub fn fill(&self, at: u64, from: &[u8]) -> Result<(), Errno> {
+        self.address(at, from.len())?;
+        let mut done = 0;
+        while let Some(rest) = from.get(done..).filter(|rest| !rest.is_empty()) {
+            match host::cache_write(self.offset + at + done as u64, rest)? {
+                0 => return Err(Errno::ENOSPC),
+                count => done += count,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An extent whose content stays as it is, so that it can be borrowed.
+///
+/// The program may be shown it, but the kernel never maps it for it shared and writable.
+pub struct Fixed {
+    extent: Extent,
+    len: usize,
+}
+
+impl Fixed {
+    /// Fixes the first `len` bytes of `extent`, which nobody can write to from now on.
+    ///
+    /// # Errors
+    /// `EFBIG` beyond the extent.
+    pub fn new(extent: Extent, len: u64) -> Result<Self, Errno> {
+        let len = usize::try_from(len).map_err(|_| Errno::EFBIG)?;
+        extent.address(0, len)?;
+        Ok(Self { extent, len })
+    }
+
+    /// Offset of the content in the cache's memory file.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.extent.offset
+    }
+
+    /// Capacity of the extent in bytes.
+    #[must_use]
+    pub const fn capacity(&self) -> u64 {
+        self.extent.len
+    }
+
+    /// The extent, to be used otherwise.
+    #[must_use]
+    pub fn into_extent(self) -> Extent {
+        self.extent
+    }
+
+    /// Copies to the program; returns how many bytes were copied before a fault.
+    ///
+    /// # Errors
+    /// As [`Extent::read_to_user`].
+    pub fn read_to_user(&self, at: u64, into: UserSlice) -> Result<usize, Errno> {
+        self.extent.read_to_user(at, into)
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        let start = platform().layout().cache_start + self.extent.offset as usize;
+        // SAFETY: `new` checked that the range lies in the extent, which lies in the cache window:
+        // mapped and readable in every process for as long as it lives. Nobody writes to it: the
+        // extent's writers need it, and it is in here, never lent out; programs have it read-only or
+        // private, see above.
+        unsafe { core::slice::from_raw_parts(start as *const u8, self.len) }
     }
 }
 

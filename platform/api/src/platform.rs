@@ -183,6 +183,11 @@ pub trait FileBytes {
     /// # Errors
     /// `EIO` where the file ends before.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Errno>;
+
+    /// The whole file, where it lies in memory that nobody can write to.
+    fn fixed(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 static INSTALLED: AtomicPtr<&'static dyn Platform> = AtomicPtr::new(core::ptr::null_mut());

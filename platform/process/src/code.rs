@@ -104,12 +104,69 @@ fn table(code: &CodeMapping<'_>) -> Option<Arc<PatchTable>> {
     if len > MAX_FILE {
         return None;
     }
-    let mut bytes = alloc::vec![0; len as usize];
-    code.file.read_at(0, &mut bytes).ok()?;
     // Not a program, or one that is not understood: everything traps, and works.
-    let table = Arc::new(plan(&bytes).ok()?.table);
+    let plan = match code.file.fixed() {
+        Some(bytes) => plan(bytes),
+        None => {
+            let mut bytes = Scratch::new(len as usize)?;
+            code.file.read_at(0, bytes.as_mut()).ok()?;
+            plan(bytes.as_ref())
+        }
+    };
+    let table = Arc::new(plan.ok()?.table);
     plans.lock().insert(code.key, Arc::clone(&table));
     Some(table)
+}
+
+/// Memory of this process for a moment, in huge pages where the host has them: a large file is read
+/// into it without thousands of page faults.
+struct Scratch {
+    start: usize,
+    /// Bytes asked for.
+    len: usize,
+    /// Bytes mapped.
+    mapped: usize,
+}
+
+impl Scratch {
+    /// `len` zeroed bytes; `None` where the host has none.
+    fn new(len: usize) -> Option<Self> {
+        let mapped = page_ceil(len.max(1))?;
+        let prot = (sys::PROT_READ | sys::PROT_WRITE) as usize;
+        let flags = (sys::MAP_PRIVATE | sys::MAP_ANONYMOUS) as usize;
+        // SAFETY: a new mapping, at an address that the host chooses outside of all others.
+        let at = unsafe { raw::syscall(sys::__NR_mmap, [0, mapped, prot, flags, usize::MAX, 0]) };
+        let start = usize::try_from(at).ok()?;
+        // SAFETY: advice on a range of ours. Where it is not taken, pages are small.
+        unsafe {
+            raw::syscall(
+                sys::__NR_madvise,
+                [start, mapped, sys::MADV_HUGEPAGE as usize, 0, 0, 0],
+            )
+        };
+        Some(Self { start, len, mapped })
+    }
+}
+
+impl AsRef<[u8]> for Scratch {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the mapping is at least `len` bytes long, readable, and ours alone until it is dropped.
+        unsafe { core::slice::from_raw_parts(self.start as *const u8, self.len) }
+    }
+}
+
+impl AsMut<[u8]> for Scratch {
+    fn as_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and writable; the exclusive borrow makes this the only reference.
+        unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, self.len) }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no reference into it outlives this.
+        unsafe { raw::syscall(sys::__NR_munmap, [self.start, self.mapped, 0, 0, 0, 0]) };
+    }
 }
 
 /// Maps a chunk for about `patches` trampolines.

@@ -239,18 +239,22 @@ pub(crate) fn cache_discard(offset: u64, len: u64) -> Result<(), Errno> {
     let mode = raw::FALLOC_FL_KEEP_SIZE | raw::FALLOC_FL_PUNCH_HOLE;
     let fd = platform().layout().cache_fd;
     let args = [fd.arg(), mode as usize, offset as usize, len as usize, 0, 0];
-    // SAFETY: no pointers; Rust code holds no references into the cache.
+    // SAFETY: no pointers; the caller has the extent, so no reference points into it.
     unsafe { call(raw::__NR_fallocate, args) }.map(drop)
 }
 
-/// Reads from a host file to an address inside the cache window.
-pub(crate) fn pread_raw(
-    file: HostFd,
-    address: usize,
-    len: usize,
-    offset: u64,
-) -> Result<usize, Errno> {
-    let args = [file.arg(), address, len, offset as usize, 0, 0];
-    // SAFETY: the caller passes a range inside the cache window, which no reference points into.
-    counted(unsafe { call(raw::__NR_pread64, args) }, len)
+/// Writes to the page cache's memory file; returns how much.
+pub(crate) fn cache_write(offset: u64, from: &[u8]) -> Result<usize, Errno> {
+    let fd = platform().layout().cache_fd;
+    let args = [
+        fd.arg(),
+        from.as_ptr() as usize,
+        from.len(),
+        offset as usize,
+        0,
+        0,
+    ];
+    // SAFETY: the host reads from a slice of ours, and writes to a part of the cache that its extent's
+    // owner has, into which no reference points.
+    counted(unsafe { call(raw::__NR_pwrite64, args) }, from.len())
 }

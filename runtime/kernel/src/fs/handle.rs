@@ -549,4 +549,8 @@ impl FileBytes for Handle {
         }
         Ok(())
     }
+
+    fn fixed(&self) -> Option<&[u8]> {
+        self.ops().fixed()
+    }
 }

@@ -230,6 +230,11 @@ pub trait FileOps: Any + Send + Sync {
         None
     }
 
+    /// The content, where it lies in memory that nobody can write to.
+    fn fixed(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// The kernel's own locks on this file; `None` where the host keeps them.
     fn locks(&self) -> Option<Arc<LockTable>> {
         None

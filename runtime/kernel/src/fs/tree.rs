@@ -1,7 +1,7 @@
 //! Measured host trees.
 //!
 //! The manifest alone says what exists. A listed file's bytes are copied from the host into the
-//! page cache when it is first opened, hashed there, and only that copy is ever used; the host is
+//! page cache when it is first opened, hashed on the way, and only that copy is ever used; the host is
 //! not asked again, so it cannot answer differently the second time.
 
 use super::attributes::{Attributes, FileType};
@@ -14,7 +14,7 @@ use bannock_measure::{
     tree::{Entry, Manifest, Node},
     verity::FileDigest,
 };
-use bannock_platform::cache::{Extent, Pool};
+use bannock_platform::cache::{Extent, Fixed, Pool};
 use bannock_platform::host::{self, HostFd};
 use bannock_platform::{Errno, memory::Backing, sync::Mutex};
 use core::any::Any;
@@ -42,7 +42,7 @@ struct Shared {
 
 /// A verified copy of a file, kept for the container's life.
 struct Copy {
-    extent: Extent,
+    content: Fixed,
     size: u64,
     key: u128,
     locks: Arc<LockTable>,
@@ -144,8 +144,9 @@ impl Shared {
         }
         let mut key = [0u8; 16];
         key.copy_from_slice(&digest[..16]);
+        let content = Fixed::new(extent, *size)?;
         let copy = Arc::new(Copy {
-            extent,
+            content,
             size: *size,
             key: u128::from_le_bytes(key),
             locks: Arc::new(LockTable::new()),
@@ -157,7 +158,7 @@ impl Shared {
         if !Arc::ptr_eq(&kept, &copy)
             && let Some(spare) = Arc::into_inner(copy)
         {
-            self.pool.release(spare.extent);
+            self.pool.release(spare.content.into_extent());
         }
         Ok(kept)
     }
@@ -197,17 +198,25 @@ fn copy_and_check(
     size: u64,
     digest: &[u8; 32],
 ) -> Result<(), Difference> {
+    let mut hash = FileDigest::new();
+    let mut buffer = alloc::vec![0u8; CHUNK];
     let mut at = 0u64;
     while at < size {
         let count = usize::try_from(size - at).unwrap_or(CHUNK).min(CHUNK);
-        let got = extent
-            .fill_from_host(at, count, file, at)
+        let into = buffer
+            .get_mut(..count)
+            .ok_or(Difference::Resources(Errno::EIO))?;
+        let into = host::Into::Kernel(into);
+        let got = host::file::read(file, into, Some(at), host::file::Wait::Uninterruptible)
             .map_err(|e| Difference::Content(format!("reading it failed ({e})")))?;
-        if got == 0 {
+        // What is hashed and what is kept is one copy, which the host's file no longer changes.
+        let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else {
             return Err(Difference::Content(format!(
                 "it ends after {at} bytes instead of {size}"
             )));
-        }
+        };
+        hash.update(part);
+        extent.fill(at, part).map_err(Difference::Resources)?;
         at += got as u64;
     }
     let mut beyond = [0u8; 1];
@@ -224,19 +233,6 @@ fn copy_and_check(
             )));
         }
         Err(e) => return Err(Difference::Content(format!("reading it failed ({e})"))),
-    }
-    // What is hashed is the copy, which the host cannot change any more.
-    let mut hash = FileDigest::new();
-    let mut buffer = alloc::vec![0u8; CHUNK];
-    let mut at = 0u64;
-    while at < size {
-        let count = usize::try_from(size - at).unwrap_or(CHUNK).min(CHUNK);
-        let part = buffer
-            .get_mut(..count)
-            .ok_or(Difference::Resources(Errno::EIO))?;
-        extent.read(at, part).map_err(Difference::Resources)?;
-        hash.update(part);
-        at += count as u64;
     }
     if hash.finish() == *digest {
         Ok(())
@@ -352,14 +348,20 @@ impl FileOps for TreeFile {
         match into {
             host::Into::Kernel(bytes) => {
                 let count = bytes.len().min(left);
-                match bytes.get_mut(..count).filter(|p| !p.is_empty()) {
-                    Some(part) => self.copy.extent.read(at, part).map(|()| count),
-                    None => Ok(0),
+                let start = usize::try_from(at).map_err(|_| Errno::EFBIG)?;
+                let held = self.copy.content.bytes().get(start..);
+                match (
+                    bytes.get_mut(..count),
+                    held.and_then(|held| held.get(..count)),
+                ) {
+                    (Some(part), Some(held)) => part.copy_from_slice(held),
+                    _ => return Ok(0),
                 }
+                Ok(count)
             }
             host::Into::User(slice) => match slice.take(left) {
                 part if part.is_empty() => Ok(0),
-                part => self.copy.extent.read_to_user(at, part),
+                part => self.copy.content.read_to_user(at, part),
             },
         }
     }
@@ -404,11 +406,11 @@ impl FileOps for TreeFile {
         if shared && writable {
             return Err(Errno::EACCES);
         }
-        if offset >= self.copy.extent.capacity() {
+        if offset >= self.copy.content.capacity() {
             return Err(Errno::EOVERFLOW);
         }
         let backing = Backing::Cache {
-            offset: self.copy.extent.offset() + offset,
+            offset: self.copy.content.offset() + offset,
             shared,
         };
         let pin: Arc<dyn Any + Send + Sync> = Arc::<Copy>::clone(&self.copy);
@@ -421,6 +423,10 @@ impl FileOps for TreeFile {
 
     fn content_key(&self, _: &Handle) -> Option<u128> {
         Some(self.copy.key)
+    }
+
+    fn fixed(&self) -> Option<&[u8]> {
+        Some(self.copy.content.bytes())
     }
 
     fn locks(&self) -> Option<Arc<LockTable>> {
