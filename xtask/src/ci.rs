@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    build, demo, deny,
+    bench, build, demo, deny,
     fault::Fault,
     layers, process, test,
     workspace::{Root, Workspace},
@@ -36,6 +36,8 @@ enum Step {
     Runtime,
     /// MariaDB's story, under the filter that ends it on an unexpected host call.
     Demo,
+    /// That the benchmarks work; their figures count in a full run only.
+    Bench,
     /// All tests.
     Test,
 }
@@ -96,6 +98,7 @@ fn run_step(root: &Root, step: Step) -> Result<(), Fault> {
         Step::Deny => deny::run(root),
         Step::Runtime => build::check_runtime(root),
         Step::Demo => demo::run(root, &demo::Options::default()),
+        Step::Bench => bench::run(root, &bench::Options::QUICK),
         Step::Test => test::run(root, &test::Options::default()),
     }
 }

@@ -8,20 +8,20 @@ pub(crate) use main_job::stop;
 
 use clap::{Args, ValueEnum};
 
-use crate::{fault::Fault, workspace::Root};
+use crate::{build, fault::Fault, packages, workspace::Root};
 
 /// Compare with native programs, as ratios from interleaved rounds.
-#[derive(Args)]
+#[derive(Args, Clone, Copy)]
 pub(crate) struct Options {
     /// What to measure.
     name: Name,
-    /// Few and short rounds; reports, and never fails on a figure.
+    /// Few and short rounds with binaries as tests build them; reports, and never fails on a figure.
     #[arg(long)]
     quick: bool,
     /// Rounds of each comparison; at least 20 when absent, 3 with --quick.
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// Use the binaries that `cargo xtask build --release` has made.
+    /// Use the binaries that are in target/bannock.
     #[arg(long)]
     skip_build: bool,
 }
@@ -39,6 +39,16 @@ impl Name {
             Self::MainJob => "main-job",
         }
     }
+}
+
+impl Options {
+    /// What CI runs: that the benchmark works, not what it says.
+    pub(crate) const QUICK: Self = Self {
+        name: Name::MainJob,
+        quick: true,
+        rounds: None,
+        skip_build: false,
+    };
 }
 
 /// How long to measure.
@@ -59,8 +69,14 @@ pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
         rounds: options.rounds.unwrap_or(if options.quick { 3 } else { 30 }),
         seconds: if options.quick { 1 } else { 2 },
     };
+    packages::install_for(packages::For::Bench)?;
+    match (options.skip_build, options.quick) {
+        (true, _) => {}
+        (false, true) => build::for_tests(root)?,
+        (false, false) => build::for_benchmarks(root)?,
+    }
     let report = match options.name {
-        Name::MainJob => main_job::run(root, effort, options.skip_build)?,
+        Name::MainJob => main_job::run(root, effort)?,
     };
     report.print();
     let path = report.write(root, options.name.text())?;

@@ -7,7 +7,7 @@ mod start;
 mod system_calls;
 
 use super::{Effort, report::Report};
-use crate::{build, fault::Fault, packages, workspace::Root};
+use crate::{fault::Fault, workspace::Root};
 use server::Site;
 pub(crate) use server::stop;
 
@@ -15,11 +15,7 @@ pub(crate) use server::stop;
 ///
 /// # Errors
 /// When something cannot be built, started or measured.
-pub(super) fn run(root: &Root, effort: Effort, skip_build: bool) -> Result<Report, Fault> {
-    packages::install_for(packages::For::Bench)?;
-    if !skip_build {
-        build::for_benchmarks(root)?;
-    }
+pub(super) fn run(root: &Root, effort: Effort) -> Result<Report, Fault> {
     let mut site = Site::prepare(root)?;
     println!("==> system calls");
     let mut rows = system_calls::rows(&site, effort)?;
