@@ -54,12 +54,6 @@ pub(crate) const KNOWN: &[Known] = &[
         ],
     },
     Known {
-        case: "process",
-        reason: "RLIMIT_CPU is kept, and not enforced yet",
-        native: &["out processor time: ended by SIGXCPU"],
-        bannock: &["out processor time: exited with 0"],
-    },
-    Known {
         case: "sockets",
         reason: "a named socket on a host mount belongs to the host: its peer may be anybody, so it has no credentials and no descriptors are passed",
         native: &[
