@@ -257,7 +257,7 @@ fn open_locked(path: &Path) -> Result<File, AuditFault> {
 
 /// The hash of the last line of `file`, whose first line continues `last`.
 fn checked(file: &File, path: &Path, last: Option<[u8; 32]>) -> Result<[u8; 32], AuditFault> {
-    match check(file, last).map_err(io_fault("read", path))? {
+    match check_chain(file, last).map_err(io_fault("read", path))? {
         Ok(last) => Ok(last),
         Err(line) => Err(AuditFault::Broken {
             path: path.to_path_buf(),
@@ -266,9 +266,15 @@ fn checked(file: &File, path: &Path, last: Option<[u8; 32]>) -> Result<[u8; 32],
     }
 }
 
-/// The hash of the last line, or the number of the first line that breaks the chain. Without
-/// `last`, the first line may continue anything.
-fn check(file: &File, mut last: Option<[u8; 32]>) -> io::Result<Result<[u8; 32], usize>> {
+/// The hash of the last line of a log's file, or the number of the first line that breaks the chain.
+/// Without `last`, the first line may continue anything.
+///
+/// # Errors
+/// When `file` cannot be read.
+pub fn check_chain(
+    file: impl io::Read,
+    mut last: Option<[u8; 32]>,
+) -> io::Result<Result<[u8; 32], usize>> {
     let mut reader = BufReader::new(file);
     let mut number = 0;
     loop {
