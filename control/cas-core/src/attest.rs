@@ -10,6 +10,7 @@
 use crate::{
     Context, Decision, Event, Undecided, View, Write,
     audit::{Action, Outcome, shorten},
+    chain,
     record::{Floor, StoredSession},
     session,
 };
@@ -426,15 +427,4 @@ fn floor_key(domain: &TrustDomain) -> String {
 
 fn unverified(fault: &dyn Error) -> Refusal {
     Refusal::open(format!("the evidence does not verify: {}", chain(fault)))
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -95,3 +95,16 @@ pub enum Undecided {
     #[error(transparent)]
     Record(#[from] BadRecord),
 }
+
+/// `error` and what caused it, on one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

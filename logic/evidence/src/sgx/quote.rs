@@ -2,7 +2,7 @@
 
 use super::{
     pck_chain::{PckChain, PckChainFault},
-    report::{REPORT_BODY_LEN, ReportBody},
+    report::{REPORT_BODY_LEN, ReportBody, laid_out},
 };
 use crate::reader::{Reader, Truncated};
 
@@ -210,8 +210,7 @@ impl Quote {
     /// The bytes that [`Self::signature`] covers.
     #[must_use]
     pub fn header_and_report(&self) -> [u8; REPORT_OFFSET + REPORT_BODY_LEN] {
-        let mut out = [0; REPORT_OFFSET + REPORT_BODY_LEN];
-        let fields: [(usize, &[u8]); 8] = [
+        laid_out(&[
             (0, &self.header.version.to_le_bytes()),
             (2, &ATTESTATION_KEY_ECDSA_P256.to_le_bytes()),
             (4, &TEE_TYPE_SGX.to_le_bytes()),
@@ -220,14 +219,7 @@ impl Quote {
             (12, &INTEL_QE_VENDOR_ID),
             (28, &self.header.user_data),
             (REPORT_OFFSET, &self.report.to_bytes()),
-        ];
-        for (offset, field) in fields {
-            out.iter_mut()
-                .skip(offset)
-                .zip(field)
-                .for_each(|(to, from)| *to = *from);
-        }
-        out
+        ])
     }
 }
 

@@ -107,8 +107,7 @@ impl ReportBody {
     /// The report body as the CPU lays it out.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; REPORT_BODY_LEN] {
-        let mut out = [0; REPORT_BODY_LEN];
-        let fields: [(usize, &[u8]); 13] = [
+        laid_out(&[
             (0, &self.cpu_svn),
             (16, &self.misc_select.to_le_bytes()),
             (32, &self.isv_ext_prod_id),
@@ -122,15 +121,20 @@ impl ReportBody {
             (260, &self.config_svn.to_le_bytes()),
             (304, &self.isv_family_id),
             (320, &self.report_data),
-        ];
-        for (offset, field) in fields {
-            out.iter_mut()
-                .skip(offset)
-                .zip(field)
-                .for_each(|(to, from)| *to = *from);
-        }
-        out
+        ])
     }
+}
+
+/// A structure of `N` bytes with each field at its offset, and zeros elsewhere.
+pub(super) fn laid_out<const N: usize>(fields: &[(usize, &[u8])]) -> [u8; N] {
+    let mut out = [0; N];
+    for (offset, field) in fields {
+        out.iter_mut()
+            .skip(*offset)
+            .zip(*field)
+            .for_each(|(to, from)| *to = *from);
+    }
+    out
 }
 
 /// Reserved bytes must be zero: a later processor may give them a meaning that this code would
