@@ -37,8 +37,6 @@ pub const ALLOWED: &[u32] = &[
     raw::__NR_utimensat,
     raw::__NR_fstatfs,
     raw::__NR_pipe2,
-    raw::__NR_copy_file_range,
-    raw::__NR_sendfile,
     raw::__NR_splice,
     raw::__NR_tee,
     raw::__NR_ioctl,

@@ -68,7 +68,7 @@ fn change_mode(call: &Call<'_>, target: &Target, mode: u32) -> Outcome {
 }
 
 fn chmod(call: &Call<'_>) -> Outcome {
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let target = subject::named(call, 0, How::empty())?;
     change_mode(call, &target, call.uint(1))
 }
 
@@ -83,12 +83,7 @@ fn fchmodat(call: &Call<'_>) -> Outcome {
 
 fn fchmodat2(call: &Call<'_>) -> Outcome {
     let how = at_flags(call.uint(3), raw::AT_SYMLINK_NOFOLLOW | raw::AT_EMPTY_PATH)?;
-    let target = subject::target(
-        call,
-        call.int(0),
-        &subject::maybe_empty_path(call, 1, how)?,
-        how,
-    )?;
+    let target = subject::named_at(call, how)?;
     change_mode(call, &target, call.uint(2))
 }
 
@@ -138,17 +133,12 @@ fn may_own(
 }
 
 fn chown(call: &Call<'_>) -> Outcome {
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let target = subject::named(call, 0, How::empty())?;
     change_owner(call, &target, call.uint(1), call.uint(2))
 }
 
 fn lchown(call: &Call<'_>) -> Outcome {
-    let target = subject::target(
-        call,
-        raw::AT_FDCWD,
-        &subject::path(call, 0)?,
-        How::NO_FOLLOW,
-    )?;
+    let target = subject::named(call, 0, How::NO_FOLLOW)?;
     change_owner(call, &target, call.uint(1), call.uint(2))
 }
 
@@ -163,12 +153,7 @@ fn fchown(call: &Call<'_>) -> Outcome {
 
 fn fchownat(call: &Call<'_>) -> Outcome {
     let how = at_flags(call.uint(4), raw::AT_SYMLINK_NOFOLLOW | raw::AT_EMPTY_PATH)?;
-    let target = subject::target(
-        call,
-        call.int(0),
-        &subject::maybe_empty_path(call, 1, how)?,
-        how,
-    )?;
+    let target = subject::named_at(call, how)?;
     change_owner(call, &target, call.uint(2), call.uint(3))
 }
 
@@ -200,7 +185,7 @@ fn change_times(call: &Call<'_>, target: &Target, times: Option<[Option<NewTime>
 }
 
 fn utime(call: &Call<'_>) -> Outcome {
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let target = subject::named(call, 0, How::empty())?;
     let times = match call.word(1) {
         0 => None,
         address => Some(user::get::<[i64; 2]>(address)?.map(|seconds| {
@@ -233,7 +218,7 @@ fn time_values(address: usize) -> Result<Option<[Option<NewTime>; 2]>, Errno> {
 
 fn utimes(call: &Call<'_>) -> Outcome {
     let times = time_values(call.word(1))?;
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let target = subject::named(call, 0, How::empty())?;
     change_times(call, &target, times)
 }
 

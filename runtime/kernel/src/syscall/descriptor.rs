@@ -3,7 +3,7 @@
 use super::subject::{self, context, credentials, descriptor_limit, handle, install, restartable};
 use super::{Argument::*, Call, Outcome, Row};
 use crate::fs::walk::How;
-use crate::fs::{Handle, KNOWN_FLAGS, Kind, OpenFile, SETTABLE_FLAGS};
+use crate::fs::{Handle, KNOWN_FLAGS, Kind, Location, OpenFile, SETTABLE_FLAGS};
 use alloc::sync::Arc;
 use bannock_platform::host::file as host_file;
 use bannock_platform::{Errno, user};
@@ -41,14 +41,18 @@ fn opened(
 ) -> Outcome {
     let path = subject::path(call, path_index)?;
     let from = subject::start(call, directory, &path)?;
-    let new = restartable(context(call).open(
-        from.as_ref(),
-        &path,
-        flags,
-        mode,
-        how,
-        &credentials(call),
-    ))?;
+    open_from(call, from.as_ref(), &path, flags, mode, how)
+}
+
+fn open_from(
+    call: &Call<'_>,
+    from: Option<&Location>,
+    path: &[u8],
+    flags: u32,
+    mode: u32,
+    how: How,
+) -> Outcome {
+    let new = restartable(context(call).open(from, path, flags, mode, how, &credentials(call)))?;
     install(call, new, flags & raw::O_CLOEXEC != 0)
 }
 
@@ -146,15 +150,7 @@ fn openat2(call: &Call<'_>) -> Outcome {
         ),
     };
     let mode = wanted.mode as u32;
-    let new = restartable(context(call).open(
-        from.as_ref(),
-        &path,
-        flags,
-        mode,
-        how,
-        &credentials(call),
-    ))?;
-    install(call, new, flags & raw::O_CLOEXEC != 0)
+    open_from(call, from.as_ref(), &path, flags, mode, how)
 }
 
 fn close(call: &Call<'_>) -> Outcome {

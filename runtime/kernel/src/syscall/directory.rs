@@ -112,7 +112,7 @@ fn getcwd(call: &Call<'_>) -> Outcome {
 }
 
 fn directory_at(call: &Call<'_>) -> Result<Location, Errno> {
-    match subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())? {
+    match subject::named(call, 0, How::empty())? {
         Target::Found(at, _) => Ok(at),
         Target::Open(file) => file.file().location().cloned().ok_or(Errno::ENOTDIR),
     }

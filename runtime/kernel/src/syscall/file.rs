@@ -189,7 +189,7 @@ fn lseek(call: &Call<'_>) -> Outcome {
 
 fn truncate(call: &Call<'_>) -> Outcome {
     let size = offset(call, 1)?;
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let target = subject::named(call, 0, How::empty())?;
     let attributes = subject::attributes(&target)?;
     match attributes.kind {
         FileType::Regular => {}

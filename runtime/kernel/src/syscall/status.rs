@@ -71,7 +71,7 @@ fn put_stat(call: &Call<'_>, index: usize, a: &Attributes) -> Outcome {
 }
 
 fn by_path(call: &Call<'_>, how: How) -> Outcome {
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, how)?;
+    let target = subject::named(call, 0, how)?;
     put_stat(call, 1, &subject::attributes(&target)?)
 }
 
@@ -92,12 +92,7 @@ const STAT_FLAGS: u32 = raw::AT_SYMLINK_NOFOLLOW | raw::AT_EMPTY_PATH | raw::AT_
 
 fn newfstatat(call: &Call<'_>) -> Outcome {
     let how = at_flags(call.uint(3), STAT_FLAGS)?;
-    let target = subject::target(
-        call,
-        call.int(0),
-        &subject::maybe_empty_path(call, 1, how)?,
-        how,
-    )?;
+    let target = subject::named_at(call, how)?;
     put_stat(call, 2, &subject::attributes(&target)?)
 }
 
@@ -109,12 +104,7 @@ fn statx(call: &Call<'_>) -> Outcome {
         return Err(Errno::EINVAL);
     }
     let how = at_flags(flags, STAT_FLAGS | raw::AT_STATX_SYNC_TYPE)?;
-    let target = subject::target(
-        call,
-        call.int(0),
-        &subject::maybe_empty_path(call, 1, how)?,
-        how,
-    )?;
+    let target = subject::named_at(call, how)?;
     let a = subject::attributes(&target)?;
     let time = |t: Timespec| raw::statx_timestamp {
         tv_sec: t.seconds,
@@ -240,7 +230,7 @@ fn put_usage(address: usize, at: Option<&Location>) -> Outcome {
 }
 
 fn statfs(call: &Call<'_>) -> Outcome {
-    let target = subject::target(call, raw::AT_FDCWD, &subject::path(call, 0)?, How::empty())?;
+    let target = subject::named(call, 0, How::empty())?;
     match &target {
         Target::Found(at, _) => put_usage(call.word(1), Some(at)),
         Target::Open(file) => put_usage(call.word(1), file.file().location()),

@@ -84,6 +84,17 @@ pub(super) fn target(
     context(call).walk(from.as_ref(), path, how, &credentials(call))
 }
 
+/// The file that the path at argument `index` means, from the working directory on.
+pub(super) fn named(call: &Call<'_>, index: usize, how: How) -> Result<Target, Errno> {
+    target(call, raw::AT_FDCWD, &path(call, index)?, how)
+}
+
+/// The file that the first two arguments mean: a descriptor, and a path that may be empty where
+/// `how` admits that.
+pub(super) fn named_at(call: &Call<'_>, how: How) -> Result<Target, Errno> {
+    target(call, call.int(0), &maybe_empty_path(call, 1, how)?, how)
+}
+
 /// Walks to the directory that a path's last name lies in.
 pub(super) fn last_name(
     call: &Call<'_>,

@@ -17,7 +17,7 @@ pub use open::{close, close_others, duplicate, open_absolute, open_beneath, pipe
 pub use status::{
     Statx, change_mode, file_system_status, set_times, set_times_at, status, status_at,
 };
-pub use transfer::{Wait, copy_range, read, read_vectored, seek, send_file, write, write_vectored};
+pub use transfer::{Wait, read, read_vectored, seek, write, write_vectored};
 pub use vector::UserVector;
 
 use super::{HostFd, blocking, call};
