@@ -1,7 +1,7 @@
 //! Root, working directory and umask of a process.
 
 use super::walk::{How, Target, Walker};
-use super::{Credentials, FileType, Handle, Location, Mounts};
+use super::{Credentials, FileType, Location, Mounts, OpenFile};
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{Errno, sync::Mutex};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -154,8 +154,7 @@ impl FsContext {
 
     /// Path under which an open file is shown.
     #[must_use]
-    pub fn handle_path(&self, handle: &Handle) -> Vec<u8> {
-        let file = handle.file();
+    pub fn file_path(&self, file: &OpenFile) -> Vec<u8> {
         match file.location().map(|at| self.path(at)) {
             Some(Ok(path)) => path,
             // Its name is gone; the one that it was opened by is what Linux shows, too.

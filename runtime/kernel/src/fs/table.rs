@@ -1,6 +1,6 @@
 //! Descriptors of a process.
 
-use super::Handle;
+use super::{Handle, OpenFile};
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{Errno, sync::Mutex};
 use core::ops::Range;
@@ -43,6 +43,20 @@ impl FileTable {
             .get(index(fd)?)
             .and_then(Option::as_ref)
             .map(|s| Arc::clone(&s.handle))
+            .ok_or(Errno::EBADF)
+    }
+
+    /// The open file behind `fd`, for other processes to look at: none but the table's own ever holds a
+    /// handle, since whoever lets go of it last has to close the host's descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn file(&self, fd: i32) -> Result<Arc<OpenFile>, Errno> {
+        let slots = self.slots.lock();
+        slots
+            .get(index(fd)?)
+            .and_then(Option::as_ref)
+            .map(|s| Arc::clone(s.handle.file()))
             .ok_or(Errno::EBADF)
     }
 
@@ -249,6 +263,9 @@ impl FileTable {
                 })
             })
             .collect();
+        // The child may close a descriptor before this returns; only the last holder of a handle
+        // closes it, and here that would be the wrong process.
+        drop(made);
         act(Self {
             owner,
             slots: Mutex::new(copy),

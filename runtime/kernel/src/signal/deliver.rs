@@ -54,9 +54,14 @@ pub fn attend(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: Option<Resta
         if flags & Thread::SIGNAL != 0 {
             // Cleared first: a signal that arrives from now on sets it again.
             thread.calm(Thread::SIGNAL);
-            while let Some(info) = next(thread) {
-                handled |= deliver(thread, entry, &mut restart, &info);
+            loop {
+                // Looked at before a signal is taken: what comes later undoes a stop.
+                let continues = thread.process.continues();
+                let Some(info) = next(thread) else { break };
+                handled |= deliver(thread, entry, &mut restart, &info, continues);
                 if thread.attention() & !Thread::SIGNAL != 0 {
+                    // Others may wait still.
+                    thread.attend(Thread::SIGNAL);
                     break;
                 }
             }
@@ -88,8 +93,12 @@ pub fn take(thread: &Thread, wanted: SignalSet) -> Option<Info> {
     let info = {
         let mut shared = thread.process.signals.lock();
         let mut own = thread.signals.lock();
-        own.pending
-            .take(wanted)
+        // Nothing comes before SIGKILL, wherever it waits.
+        let kill = wanted.intersection(SignalSet::EMPTY.with(Signal::KILL));
+        shared
+            .pending
+            .take(kill)
+            .or_else(|| own.pending.take(wanted))
             .or_else(|| shared.pending.take(wanted))?
     };
     Some(match info.timer_id() {
@@ -104,6 +113,7 @@ fn deliver(
     entry: &mut Entry<'_>,
     restart: &mut Option<Restart>,
     info: &Info,
+    continues: u64,
 ) -> bool {
     let signal = info.signal();
     let action = thread.process.signals.lock().actions.get(signal);
@@ -121,7 +131,7 @@ fn deliver(
             false
         }
         Disposition::Default(DefaultAction::Stop) => {
-            thread.process.stop(signal);
+            thread.process.stop_unless_continued(signal, continues);
             false
         }
         Disposition::Default(DefaultAction::Terminate | DefaultAction::Core) => {

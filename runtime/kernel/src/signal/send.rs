@@ -11,8 +11,14 @@ use linux_raw_sys::general as raw;
 /// # Errors
 /// `EAGAIN` when too many real-time signals wait (`RLIMIT_SIGPENDING`).
 pub fn send_to_process(process: &Arc<Process>, info: Info) -> Result<(), Errno> {
+    prepare(process, info.signal());
+    let queued = queue_for_process(process, info);
+    follow(process, info.signal());
+    queued
+}
+
+fn queue_for_process(process: &Arc<Process>, info: Info) -> Result<(), Errno> {
     let signal = info.signal();
-    prepare(process, signal);
     {
         let mut shared = process.signals.lock();
         if shared.actions.get(signal).disposition(signal) == Disposition::Ignore
@@ -36,9 +42,15 @@ pub fn send_to_process(process: &Arc<Process>, info: Info) -> Result<(), Errno> 
 /// # Errors
 /// `EAGAIN` when too many real-time signals wait (`RLIMIT_SIGPENDING`).
 pub fn send_to_thread(thread: &Arc<Thread>, info: Info) -> Result<(), Errno> {
+    prepare(&thread.process, info.signal());
+    let queued = queue_for_thread(thread, info);
+    follow(&thread.process, info.signal());
+    queued
+}
+
+fn queue_for_thread(thread: &Arc<Thread>, info: Info) -> Result<(), Errno> {
     let signal = info.signal();
     let process = &thread.process;
-    prepare(process, signal);
     let ignored = process
         .signals
         .lock()
@@ -101,7 +113,7 @@ pub fn broken_pipe(thread: &Arc<Thread>) {
 }
 
 /// What a signal does on being sent, whoever takes it: a stop cancels waiting continues, and the
-/// other way round; `SIGCONT` and `SIGKILL` let a stopped process run.
+/// other way round.
 fn prepare(process: &Arc<Process>, signal: Signal) {
     let cancelled = match signal.default() {
         DefaultAction::Stop => SignalSet::EMPTY.with(Signal::CONT),
@@ -114,7 +126,13 @@ fn prepare(process: &Arc<Process>, signal: Signal) {
             thread.signals.lock().pending.discard(cancelled);
         }
     }
+}
+
+/// What `SIGCONT` and `SIGKILL` do once they wait, whoever takes them: a stopped process runs, so
+/// that it finds them.
+fn follow(process: &Arc<Process>, signal: Signal) {
     if signal == Signal::CONT || signal == Signal::KILL {
+        process.note_continue();
         resume(process, signal == Signal::CONT);
     }
 }

@@ -409,6 +409,23 @@ fn a_signal_finds_the_thread_that_does_not_block_it() {
 }
 
 #[test]
+fn a_continue_that_comes_between_a_stop_and_its_effect_undoes_it() {
+    let thread = thread();
+    let process = &thread.process;
+    for signal in [Signal::CONT, Signal::KILL] {
+        let before = process.continues();
+        send_to_process(process, Info::kernel(signal)).unwrap();
+        process.stop_unless_continued(Signal::TSTP, before);
+        assert!(!process.is_stopped());
+    }
+    // SIGKILL is taken first, even before signals of the thread's own.
+    send_to_thread(&thread, Info::kernel(Signal::HUP)).unwrap();
+    let all = SignalSet(u64::MAX);
+    assert_eq!(take(&thread, all).unwrap().signal(), Signal::KILL);
+    assert_eq!(take(&thread, all).unwrap().signal(), Signal::HUP);
+}
+
+#[test]
 fn stop_and_continue_cancel_each_other() {
     let thread = thread();
     set_mask(&thread, SignalSet(u64::MAX));

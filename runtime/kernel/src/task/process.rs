@@ -7,7 +7,7 @@ use crate::readiness::Readiness;
 use crate::signal::{ProcessSignals, Signal, absorb, wake};
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use bannock_platform::{sync::Mutex, wait::WaitQueue};
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use linux_raw_sys::general as raw;
 
 /// What a process runs.
@@ -97,6 +97,7 @@ pub struct Process {
     threads: Mutex<BTreeMap<i32, Arc<Thread>>>,
     space: Mutex<Arc<AddressSpace>>,
     continued: WaitQueue,
+    continues: AtomicU64,
     borrowing: AtomicBool,
     returned: WaitQueue,
 }
@@ -153,6 +154,7 @@ impl Process {
             threads: Mutex::new(BTreeMap::new()),
             space: Mutex::new(AddressSpace::new(Placement::nowhere())),
             continued: WaitQueue::new(),
+            continues: AtomicU64::new(0),
             borrowing: AtomicBool::new(false),
             returned: WaitQueue::new(),
         }
@@ -280,9 +282,26 @@ impl Process {
 
     /// Stops all threads.
     pub fn stop(self: &Arc<Self>, signal: Signal) {
+        self.stop_unless_continued(signal, self.continues());
+    }
+
+    /// How often something came that lets a stopped process run.
+    pub(crate) fn continues(&self) -> u64 {
+        self.continues.load(Ordering::SeqCst)
+    }
+
+    /// Notes that something comes that lets a stopped process run: a stop whose signal was taken
+    /// before it does not happen any more.
+    pub(crate) fn note_continue(&self) {
+        self.continues.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Stops all threads, unless something came that lets the process run since it had come
+    /// `continues` times.
+    pub(crate) fn stop_unless_continued(self: &Arc<Self>, signal: Signal, continues: u64) {
         {
             let mut life = self.life.lock();
-            if life.status.is_some() || life.stopped.is_some() {
+            if life.status.is_some() || life.stopped.is_some() || self.continues() != continues {
                 return;
             }
             life.stopped = Some(signal);

@@ -145,9 +145,16 @@ fn programs_and_files() {
             ("memory", &[]),
             ("pointers", &[]),
             ("pipes", &[]),
+            ("splice", &["."]),
+            ("splice", &["/dev/shm"]),
         ]),
         KNOWN,
     );
+}
+
+#[test]
+fn programs_and_terminals() {
+    compare(&both(&[("terminals", &[])]), KNOWN);
 }
 
 /// Whether this fails depends on which process is faster: opening a host's FIFO for reading opens it
@@ -161,7 +168,13 @@ fn fifos_lose_nothing() {
 #[test]
 fn programs_and_what_they_wait_for() {
     compare(
-        &both(&[("sockets", &[]), ("events", &[]), ("proc", &["one", "two"])]),
+        &both(&[
+            ("sockets", &[]),
+            ("events", &[]),
+            ("timers", &[]),
+            ("waiting", &[]),
+            ("proc", &["one", "two"]),
+        ]),
         KNOWN,
     );
 }

@@ -222,7 +222,7 @@ impl ProcFs {
                 self.subject(directory)?
                     .process
                     .files()
-                    .get(descriptor)
+                    .file(descriptor)
                     .map_err(|_| Errno::ENOENT)?;
                 return Ok(Key {
                     descriptor: Some(descriptor),
@@ -327,12 +327,12 @@ impl FileSystem for ProcFs {
         let key = Key::unpack(node)?;
         if let Some(descriptor) = key.descriptor {
             let subject = self.subject(key)?;
-            let handle = subject
+            let file = subject
                 .process
                 .files()
-                .get(descriptor)
+                .file(descriptor)
                 .map_err(|_| Errno::ENOENT)?;
-            return Ok(subject.process.fs().handle_path(&handle));
+            return Ok(subject.process.fs().file_path(&file));
         }
         match Self::entry(key)?.body {
             Body::Link(text) => text(self),
@@ -345,16 +345,16 @@ impl FileSystem for ProcFs {
         let key = Key::unpack(node).ok()?;
         if let Some(descriptor) = key.descriptor {
             return Some(self.subject(key).and_then(|subject| {
-                let handle = subject
-                    .process
-                    .files()
-                    .get(descriptor)
-                    .map_err(|_| Errno::ENOENT)?;
+                let files = subject.process.files();
+                let file = files.file(descriptor).map_err(|_| Errno::ENOENT)?;
                 // A handle of another process names host descriptors of that process.
                 let own = subject.id == self.source.caller().0;
-                match handle.file().location() {
+                match file.location() {
                     Some(at) if at.attributes().is_ok() => Ok(MagicTarget::Location(at.clone())),
-                    _ if own => Ok(MagicTarget::Open(handle)),
+                    _ if own => files
+                        .get(descriptor)
+                        .map(MagicTarget::Open)
+                        .map_err(|_| Errno::ENOENT),
                     _ => Err(Errno::EACCES),
                 }
             }));

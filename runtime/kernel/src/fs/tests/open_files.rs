@@ -116,3 +116,22 @@ fn appending_goes_to_the_end_wherever_it_is_told_to_go() {
     assert_eq!(file.seek(0, raw::SEEK_CUR), Ok(7));
     assert_eq!(contents(&context, "/f").unwrap(), b"12345xy");
 }
+
+#[test]
+fn a_child_is_the_last_holder_of_what_it_closes_whenever_it_does() {
+    let files = FileTable::new(1);
+    let file = OpenFile::host(Kind::Pipe, raw::O_WRONLY);
+    for _ in 0..2 {
+        let handle = Handle::new(Arc::clone(&file), None, 1);
+        files.insert(handle, 0, false, 16).unwrap();
+    }
+    files.replace(1, files.get(0).unwrap(), false, 16).unwrap();
+    // The child may run before the parent's call returns.
+    files.fork_with(2, |child| {
+        let handle = child.get(0).unwrap();
+        child.remove(0).unwrap();
+        child.remove(1).unwrap();
+        assert_eq!(Arc::strong_count(&handle), 1);
+    });
+    assert!(Arc::ptr_eq(&files.file(0).unwrap(), &file));
+}
