@@ -40,6 +40,25 @@ pub const BASE_RANGE: (usize, usize) = (0x1000_0000_0000, 0x1000_0000_0000);
 /// Bases are multiples of this.
 pub const BASE_ALIGN: usize = 2 << 20;
 
+/// The base address that `random` chooses for an image of about `len` bytes, so that all of it has
+/// one upper half of addresses: the filter of host calls compares halves.
+pub const fn base_from(random: usize, len: usize) -> usize {
+    const HALF: usize = 1 << 32;
+    let base = (BASE_RANGE.0 + random % BASE_RANGE.1) / BASE_ALIGN * BASE_ALIGN;
+    // Twice: uninitialised data is in the image, and not in its file.
+    let image = len.saturating_mul(2).next_multiple_of(BASE_ALIGN);
+    let surplus = (base % HALF).saturating_sub(HALF.saturating_sub(image));
+    base - surplus / BASE_ALIGN * BASE_ALIGN
+}
+
+// An image that would reach over the boundary moves below it; others stay.
+const _: () = {
+    let edge = BASE_RANGE.0 + (1 << 32);
+    assert!(base_from((1 << 32) - BASE_ALIGN, 5 << 20) == edge - (10 << 20));
+    assert!(base_from(1 << 32, 5 << 20) == edge);
+    assert!(base_from(BASE_ALIGN + 1, 5 << 20) == BASE_RANGE.0 + BASE_ALIGN);
+};
+
 /// Programs live between these addresses, except where the container's own regions are; above are
 /// the stack and the vDSO that the host gives each process.
 const USER: (usize, usize) = (0x1_0000, 0x7e00_0000_0000);

@@ -273,7 +273,7 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
     };
 
     let file = file_bytes(image);
-    let base = random_base();
+    let base = random_base(file.len());
     let relocated = match bannock_elf::relocate_static_pie(&file, base as u64) {
         Ok(bytes) => bytes,
         Err(why) => refuse(format_args!("cannot relocate the runtime: {why}")),
@@ -394,7 +394,8 @@ fn file_bytes(image: *const u8) -> Vec<u8> {
     file
 }
 
-fn random_base() -> usize {
+/// A base address for an image of about `len` bytes.
+fn random_base(len: usize) -> usize {
     let mut bytes = [0u8; 8];
     // SAFETY: the buffer is ours.
     let ret = unsafe {
@@ -406,8 +407,7 @@ fn random_base() -> usize {
     if ret != 8 {
         refuse(format_args!("the host has no random numbers (error {ret})"));
     }
-    let (start, len) = regions::BASE_RANGE;
-    start + (usize::from_le_bytes(bytes) % len) / regions::BASE_ALIGN * regions::BASE_ALIGN
+    regions::base_from(usize::from_le_bytes(bytes), len)
 }
 
 /// Makes a memory file at descriptor `number`.
