@@ -1,6 +1,7 @@
 //! The `bannock` command.
 
 mod command;
+mod container;
 mod failure;
 mod las;
 mod output;

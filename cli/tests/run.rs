@@ -94,6 +94,8 @@ fn standalone_runs_the_runtime_and_says_that_it_is_insecure() {
             "/bin/echo",
             "--mount",
             "m",
+            "--directory",
+            "/d",
             "--stats",
             "--",
             "x",
@@ -102,7 +104,42 @@ fn standalone_runs_the_runtime_and_says_that_it_is_insecure() {
     );
     check(&output, 0, &["INSECURE"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(stdout, "--standalone --stats --mount m -- x -y\n");
+    assert_eq!(
+        stdout,
+        "--standalone --stats --mount m --directory /d -- x -y\n"
+    );
+}
+
+#[test]
+fn a_signal_to_a_standalone_run_reaches_the_program() {
+    use std::io::{BufRead as _, BufReader};
+    // As the runtime's stand-in, a shell that is given the runtime's arguments.
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        script.path(),
+        "#!/bin/sh\ntrap 'exit 7' TERM\necho ready\nwhile :; do sleep 0.01; done\n",
+    )
+    .unwrap();
+    let (_, path) = script.keep().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_bannock"))
+        .args(["run", "--standalone", "--runtime"])
+        .arg(&path)
+        .args(["--", "x"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = run.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let id = run.id().to_string();
+    let killed = Command::new("/bin/kill").args(["-TERM", &id]).status();
+    assert!(killed.unwrap().success());
+    let code = run.wait().unwrap().code();
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(code, Some(7));
 }
 
 /// A LAS that is killed when the test is over, however it ends.

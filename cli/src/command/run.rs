@@ -1,14 +1,14 @@
 //! `bannock run`: start a service as its session says, or a program without attestation.
 
+use crate::container;
 use crate::failure::{Because as _, Failure};
 use crate::las::{self, Plan};
 use crate::output::note;
 use crate::state::{KnownCas, SYSTEM_LAS_SOCKET, parse_digest};
 use bannock_wire::launch::LaunchIdentity;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::CommandExt;
 use std::path::{self, Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// File name of the runtime's image.
 const RUNTIME: &str = "bannock-runtime";
@@ -118,27 +118,18 @@ fn standalone(run: &Run) -> Result<ExitCode, Failure> {
     }
     let runtime = runtime(run.runtime.as_deref())?;
     note("INSECURE: runs without attestation; nothing is protected from this machine");
-    // The container is a PID namespace of its own, which ends with the runtime.
-    let mut command = Command::new("/usr/bin/unshare");
-    command.args(["--pid", "--fork", "--kill-child"]);
-    if !rustix::process::geteuid().is_root() {
-        command.args(["--user", "--map-current-user"]);
-    }
-    command.arg("--").arg(&runtime);
-    command.arg("--standalone");
-    command.args(run.flags());
+    let mut arguments: Vec<OsString> = vec!["--standalone".into()];
+    arguments.extend(run.flags().map(OsString::from));
     for mount in &run.mount {
-        command.arg("--mount").arg(mount);
+        arguments.extend(["--mount".into(), mount.clone()]);
     }
     let directory = match &run.directory {
         Some(directory) => directory.clone(),
         None => std::env::current_dir().because(|| "cannot tell the working directory".into())?,
     };
-    command.arg("--directory").arg(directory);
-    let error = command.arg("--").args(&run.program).exec();
-    let result: Result<(), _> = Err(error);
-    let context = result.because(|| format!("cannot execute the runtime `{}`", runtime.display()));
-    Err(context.map_or_else(Failure::failed, |()| Failure::failed("exec returned")))
+    arguments.extend(["--directory".into(), directory.into(), "--".into()]);
+    arguments.extend(run.program.iter().cloned());
+    container::run(&runtime, &arguments)
 }
 
 /// Address and key of the CAS.
