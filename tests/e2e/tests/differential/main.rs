@@ -157,10 +157,7 @@ fn programs_and_terminals() {
     compare(&both(&[("terminals", &[])]), KNOWN);
 }
 
-/// Whether this fails depends on which process is faster: opening a host's FIFO for reading opens it
-/// twice, the first time to find out what it is, which lets a waiting writer go.
 #[test]
-#[ignore = "opening a FIFO on a host mount may lose a writer that waits for its reader"]
 fn fifos_lose_nothing() {
     compare(&both(&[("fifo", &[])]), KNOWN);
 }

@@ -231,6 +231,12 @@ impl FileSystem for HostFs {
         flags: u32,
     ) -> Result<Option<(NodeId, Attributes, Opened)>, Errno> {
         let path = self.below(directory, path)?;
+        // Opening something else to find out what it is would let a FIFO's waiting writer go, and may
+        // set a device in motion. This is a hint: what was opened is looked at again below.
+        let hint = host::file::status_at(self.root, &c_string(&path)?, raw::STATX_TYPE);
+        if hint.is_ok_and(|hint| u32::from(hint.stx_mode) & raw::S_IFMT != raw::S_IFREG) {
+            return Ok(None);
+        }
         let fd = match self.open_regular(&path, flags) {
             Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(None),
             other => other?,
