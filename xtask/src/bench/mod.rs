@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Rounds of each comparison; at least 20 when absent, 3 with --quick.
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+    /// Length of one measurement of throughput; 2 seconds when absent, 1 with --quick.
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u32>,
     /// Use the binaries that are in target/bannock.
     #[arg(long)]
     skip_build: bool,
@@ -47,6 +50,7 @@ impl Options {
         name: Name::MainJob,
         quick: true,
         rounds: None,
+        seconds: None,
         skip_build: false,
     };
 }
@@ -67,7 +71,7 @@ struct Effort {
 pub(crate) fn run(root: &Root, options: &Options) -> Result<(), Fault> {
     let effort = Effort {
         rounds: options.rounds.unwrap_or(if options.quick { 3 } else { 30 }),
-        seconds: if options.quick { 1 } else { 2 },
+        seconds: options.seconds.unwrap_or(if options.quick { 1 } else { 2 }),
     };
     packages::install_for(packages::For::Bench)?;
     match (options.skip_build, options.quick) {
