@@ -198,11 +198,13 @@ fn command(case: &Case, place: &Path) -> Vec<PathBuf> {
     command
 }
 
-/// A native run that inherits no more than the three standard streams.
+/// A native run that inherits no more than the three standard streams: no descriptor, and no signal
+/// that whoever runs the tests ignores.
 fn natively(command: &[PathBuf]) -> Command {
     const CLOSE: &str = r#"for f in /proc/self/fd/*; do n=${f##*/}; [ "$n" -gt 2 ] && eval "exec $n>&-"; done; exec "$@""#;
-    let mut native = Command::new("/bin/bash");
-    native.args(["-c", CLOSE, "bash"]).args(command);
+    let mut native = Command::new("/usr/bin/env");
+    native.args(["--default-signal", "/bin/bash", "-c", CLOSE, "bash"]);
+    native.args(command);
     native
 }
 
