@@ -101,8 +101,12 @@ static void discipline(void)
     R(tcsetattr(slave, TCSADRAIN, &settings));
     R(read(slave, buffer, 100));
     type("typed");
-    usleep(50000);
-    R(ioctl(slave, FIONREAD, &id));
+    // Linux passes what the master types on when it comes to it.
+    id = 0;
+    for (int tries = 0; tries < 500 && id < 5; tries++) {
+        usleep(10000);
+        if (ioctl(slave, FIONREAD, &id)) break;
+    }
     R(id);
     R(tcflush(slave, TCIFLUSH));
     R(read(slave, buffer, 100));
