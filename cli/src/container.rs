@@ -1,8 +1,9 @@
 //! A PID namespace for a program without attestation, as the LAS gives its instances one.
 
 use crate::failure::{Because as _, Failure};
+use crate::las::HANDED_ON;
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGINT, SIGQUIT};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +26,7 @@ pub(crate) fn run(runtime: &Path, arguments: &[OsString]) -> Result<ExitCode, Fa
     }
     command.arg("--").arg(runtime).args(arguments);
     // Before the start, so that none is lost: it would end this process and not the container.
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
+    let mut signals = Signals::new(HANDED_ON)?;
     let mut outer = command
         .spawn()
         .because(|| format!("cannot start `{}` with setpriv(1)", runtime.display()))?;

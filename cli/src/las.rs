@@ -54,6 +54,9 @@ enum LasFault {
     Gone,
 }
 
+/// Signals to this process that are the started one's.
+pub(crate) const HANDED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
 /// Starts an instance with the caller's standard streams and namespaces, forwards signals to it,
 /// and gives its exit code; 128 + N when signal N ended it, as shells do.
 pub(crate) fn run(plan: &Plan<'_>) -> Result<ExitCode, Failure> {
@@ -61,7 +64,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<ExitCode, Failure> {
         .because(|| format!("cannot open the image `{}`", plan.image.display()))?;
     let stream = connect(plan.socket)?;
     // From here on the terminal's signals are the instance's, also before it runs.
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
+    let mut signals = Signals::new(HANDED_ON)?;
     start(&stream, plan, &image)?;
     let mut sender = stream.try_clone()?;
     thread::spawn(move || {

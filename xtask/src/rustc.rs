@@ -258,7 +258,7 @@ mod tests {
     fn crates_from_elsewhere_keep_their_metadata_and_lose_their_place() {
         // Also where Cargo's own folder is inside of the checkout.
         for folder in [
-            "/root/.cargo/registry/src/x/m",
+            "/home/.cargo/registry/src/x/m",
             "/a/.cargo/registry/src/x/m",
         ] {
             let mut foreign = crate_in(folder);

@@ -11,12 +11,9 @@ mod mounts;
 use alloc::{string::String, vec::Vec};
 use bannock_boot::{BootFault, Configured, Options};
 use bannock_kernel::task::Linux;
-use bannock_platform::host;
+use bannock_platform::host::time::monotonic;
 use bannock_platform_process::{heap::Heap, raw, report, set_kernel, start, start::Arguments};
 use container::Program;
-
-/// clock_gettime(2).
-const CLOCK_MONOTONIC: i32 = linux_raw_sys::general::CLOCK_MONOTONIC as i32;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -52,13 +49,6 @@ fn text(strings: Vec<&core::ffi::CStr>) -> Vec<String> {
         .filter_map(|s| s.to_str().ok())
         .map(String::from)
         .collect()
-}
-
-/// The host's monotonic clock in nanoseconds, for figures only; 0 where it cannot be read.
-fn monotonic() -> u64 {
-    host::time::clock(CLOCK_MONOTONIC)
-        .and_then(|at| at.to_nanos())
-        .unwrap_or_default()
 }
 
 fn run(arguments: Arguments) -> Result<u8, BootFault> {

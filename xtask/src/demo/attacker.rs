@@ -96,7 +96,7 @@ impl Demo {
             "attacker.yaml",
             &[
                 ("RUNTIME", &stage.measurement("bannock-runtime")?),
-                ("ROOT", &self.platform_root()?),
+                ("ROOT", &self.stage.platform_root()?),
                 ("TREE", &tree),
                 ("THIEF", &thief),
                 ("CAS_HOST", host),

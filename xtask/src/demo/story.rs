@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::Demo;
 use crate::fault::Fault;
-use crate::stage::{MARKER, code, contains, output, text};
+use crate::stage::{MARKER, code, contains, output};
 
 impl Demo {
     /// A row for a command's exit code; its message is shown when it is another.
@@ -19,17 +19,8 @@ impl Demo {
     /// Platform, LAS and CAS; the CAS has to prove what it is before anything is told to it.
     pub(super) fn begin(&mut self) -> Result<(), Fault> {
         self.raise_core_limit()?;
-        let root = self.platform_root()?;
-        let measurement = self.stage.measurement("bannock-cas")?;
-        let cas = self.stage.cas.clone();
-        let mut attest = self.stage.bannock(&["cas", "attest", &cas]);
-        attest.args(["--measurement", &measurement, "--simulated-root", &root]);
+        let mut attest = self.stage.attest(&self.stage.platform_root()?)?;
         self.succeed("the CAS proves what it is", &mut attest)
-    }
-
-    /// SHA-256 of the simulated platform's root certificate.
-    pub(super) fn platform_root(&self) -> Result<String, Fault> {
-        Ok(text(&self.stage.json(&["dev", "status"])?["root_sha256"]))
     }
 
     /// Measures what may run and creates the session, which is returned.
@@ -52,7 +43,7 @@ impl Demo {
             "session.yaml",
             &[
                 ("RUNTIME", &stage.measurement("bannock-runtime")?),
-                ("ROOT", &self.platform_root()?),
+                ("ROOT", &self.stage.platform_root()?),
                 ("TREE", &tree),
                 ("DATA", &data),
                 ("PLUGINS", &plugins),

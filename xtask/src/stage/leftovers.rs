@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Stage {
     /// Remembers a process, so that [`stop`] finds it.
-    pub(crate) fn remember(&self, process: u32) -> Result<(), Fault> {
+    pub(super) fn remember(&self, process: u32) -> Result<(), Fault> {
         let path = self.path(PROCESSES);
         let mut known = if path.exists() {
             read(&path)?

@@ -103,10 +103,27 @@ impl Stage {
         command
     }
 
+    /// SHA-256 of the simulated platform's root certificate.
+    pub(crate) fn platform_root(&self) -> Result<String, Fault> {
+        Ok(text(&self.json(&["dev", "status"])?["root_sha256"]))
+    }
+
+    /// Has the CAS prove what it is, on the platform with this root.
+    pub(crate) fn attest(&self, root: &str) -> Result<Command, Fault> {
+        let measurement = self.measurement("bannock-cas")?;
+        let mut attest = self.bannock(&["cas", "attest", &self.cas]);
+        attest.args(["--measurement", &measurement, "--simulated-root", root]);
+        Ok(attest)
+    }
+
     /// Starts a command that goes on beside this program, and is no business of its terminal.
     pub(crate) fn spawn(&self, command: &mut Command) -> Result<Child, Fault> {
-        let child = command.process_group(0).spawn();
-        let child = child.map_err(|source| Fault::Start {
+        self.start(command.process_group(0))
+    }
+
+    /// Starts a command that goes on beside this program.
+    pub(crate) fn start(&self, command: &mut Command) -> Result<Child, Fault> {
+        let child = command.spawn().map_err(|source| Fault::Start {
             command: process::line(command),
             source,
         })?;

@@ -27,23 +27,15 @@ const fn ours(
     meaning: &'static str,
 ) -> Key {
     Key {
-        section,
-        name,
-        kind,
-        default,
         origin: Origin::Bannock,
-        meaning,
+        ..scone(section, name, kind, default, meaning)
     }
 }
 
 const fn absent(section: &'static str, name: &'static str) -> Key {
     Key {
-        section,
-        name,
-        kind: "",
-        default: "",
         origin: Origin::SconeUnsupported,
-        meaning: "",
+        ..scone(section, name, "", "", "")
     }
 }
 

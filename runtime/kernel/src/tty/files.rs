@@ -25,6 +25,15 @@ pub(super) const DEVICE: u64 = device_number(0, 9);
 /// Node of `ptmx` in it; slaves follow by number.
 pub(super) const PTMX: u64 = 2;
 
+/// Owners and modes are kept as they are: mesg(1) and login(1) find nothing to complain of. A length
+/// cannot be set.
+fn unchanged(changes: &Changes) -> Result<(), Errno> {
+    match changes.size {
+        Some(_) => Err(Errno::EINVAL),
+        None => Ok(()),
+    }
+}
+
 /// Attributes of a slave.
 pub(super) fn slave_attributes(pty: &Pty) -> Attributes {
     let node = PTMX + 1 + u64::from(pty.number);
@@ -277,12 +286,7 @@ impl FileOps for Slave {
     }
 
     fn change(&self, _: &Handle, changes: &Changes) -> Result<(), Errno> {
-        if changes.size.is_some() {
-            Err(Errno::EINVAL)
-        } else {
-            // Owners and modes are kept as they are: mesg(1) and login(1) find nothing to complain of.
-            Ok(())
-        }
+        unchanged(changes)
     }
 
     fn ready(&self) -> u32 {
@@ -348,11 +352,7 @@ impl FileOps for Master {
     }
 
     fn change(&self, _: &Handle, changes: &Changes) -> Result<(), Errno> {
-        if changes.size.is_some() {
-            Err(Errno::EINVAL)
-        } else {
-            Ok(())
-        }
+        unchanged(changes)
     }
 
     fn ready(&self) -> u32 {

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     fault::Fault,
     process,
-    stage::{self, Stage, file, free_port, text},
+    stage::{self, Stage, file, free_port},
     workspace::{Root, create_folder, read},
 };
 
@@ -175,18 +175,8 @@ impl Site {
                 .stage
                 .bannock(&["dev", "up", "--listen", &self.stage.cas]),
         )?;
-        let status = self.stage.json(&["dev", "status"])?;
-        let platform = text(&status["root_sha256"]);
-        let cas = self.stage.measurement("bannock-cas")?;
-        process::output(&mut self.stage.bannock(&[
-            "cas",
-            "attest",
-            &self.stage.cas,
-            "--measurement",
-            &cas,
-            "--simulated-root",
-            &platform,
-        ]))?;
+        let platform = self.stage.platform_root()?;
+        process::output(&mut self.stage.attest(&platform)?)?;
         let tree =
             self.stage
                 .measure("bench.tree", &["/usr/sbin/mariadbd"], &["/usr/share/mysql"])?;
@@ -236,13 +226,8 @@ impl Site {
         let log = fs::File::create(&path).map_err(file("write", &path))?;
         let again = log.try_clone().map_err(file("write", &path))?;
         command.stdin(Stdio::null()).stdout(log).stderr(again);
-        let process = command.spawn().map_err(|source| Fault::Start {
-            command: process::line(&command),
-            source,
-        })?;
-        self.stage.remember(process.id())?;
         let mut server = Server {
-            process,
+            process: self.stage.start(&mut command)?,
             port: self.port(kind),
         };
         if server.greets(&path)? {
