@@ -354,12 +354,6 @@ pub(crate) const KNOWN: &[Known] = &[
         bannock: &["out read(file, small, -1) = 100"],
     },
     Known {
-        case: "pipes",
-        reason: "select(2) does not look whether descriptors above the highest open one are there",
-        native: &["out select(100, &readable, NULL, NULL, &none) = -1 EBADF"],
-        bannock: &["out select(100, &readable, NULL, NULL, &none) = 0"],
-    },
-    Known {
         case: "perl",
         reason: "the command line in /proc is what exec was given; a program cannot rewrite it by overwriting its arguments",
         native: &["out renamed"],
