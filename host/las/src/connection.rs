@@ -5,7 +5,7 @@ use crate::audit::{Record, isolation_names, launch_text};
 use crate::server::Shared;
 use crate::start::{self, Passed, StartFault, Wanted};
 use crate::stream::{Arrival, Inbox, send_frame};
-use bannock_launcher::{Caller, Ended, Image, Instance, Launch, LaunchFault, Namespaces};
+use bannock_launcher::{Caller, Ended, Instance, Launch, LaunchFault, Namespaces};
 use bannock_wire::PROTOCOL_VERSION;
 use bannock_wire::channel::{self, Hello};
 use bannock_wire::las::{Control, Descriptor, MAX_MESSAGE, Reply, Start};
@@ -112,7 +112,8 @@ impl<'a> Running<'a> {
         caller: Caller,
     ) -> Result<Self, Refusal> {
         check(shared, start, caller)?;
-        let image = Image::copy(passed.require(Descriptor::Image)?, caller.uid)?;
+        let source = passed.require(Descriptor::Image)?;
+        let image = shared.images.get(source, caller.uid)?;
         let mut arguments = vec![image_name(&start.launch).to_owned()];
         arguments.extend(start.arguments.iter().cloned());
         let (own, theirs) = UnixStream::pair().map_err(Refusal::Channel)?;

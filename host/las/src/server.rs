@@ -4,7 +4,7 @@ use crate::audit::{AuditLog, Record};
 use crate::connection;
 use crate::limit::PerUser;
 use crate::quoter::Quoter;
-use bannock_launcher::Caller;
+use bannock_launcher::{Caller, Images};
 use bannock_wire::PROTOCOL_VERSION;
 use bannock_wire::las::Reply;
 use std::collections::HashMap;
@@ -66,6 +66,7 @@ pub enum ServeFault {
 pub(crate) struct Shared {
     pub(crate) quoter: Box<dyn Quoter>,
     pub(crate) audit: AuditLog,
+    pub(crate) images: Images,
     pub(crate) starts: PerUser,
     pub(crate) quotes: PerUser,
     /// Connections by user.
@@ -176,6 +177,7 @@ impl Server {
             shared: Arc::new(Shared {
                 quoter,
                 audit,
+                images: Images::default(),
                 starts: PerUser::new(STARTS.0, STARTS.1),
                 quotes: PerUser::new(REQUESTS.0, REQUESTS.1),
                 connections: Mutex::default(),

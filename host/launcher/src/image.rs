@@ -2,7 +2,7 @@
 
 use crate::fault::LaunchFault;
 use crate::spawn::SPAWN;
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, SealFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write};
@@ -25,6 +25,7 @@ const SEALS: SealFlags = SealFlags::WRITE
 pub struct Image {
     file: OwnedFd,
     measurement: [u8; 32],
+    length: usize,
 }
 
 impl Image {
@@ -39,7 +40,16 @@ impl Image {
         let bytes = read(source)?;
         let measurement = bannock_wire::launch::runtime_measurement(&bytes);
         let file = seal(&bytes, caller).map_err(LaunchFault::Seal)?;
-        Ok(Self { file, measurement })
+        Ok(Self {
+            file,
+            measurement,
+            length: bytes.len(),
+        })
+    }
+
+    /// Bytes of the image.
+    pub(crate) const fn length(&self) -> usize {
+        self.length
     }
 
     /// SHA-256 of the image.
@@ -62,12 +72,7 @@ impl AsFd for Image {
 }
 
 fn read(source: BorrowedFd<'_>) -> Result<Vec<u8>, LaunchFault> {
-    let unreadable = |error: io::Error| LaunchFault::ImageUnreadable(error);
-    // A pipe or a device could keep the reader waiting for ever.
-    let status = rustix::fs::fstat(source).map_err(|error| unreadable(error.into()))?;
-    if rustix::fs::FileType::from_raw_mode(status.st_mode) != rustix::fs::FileType::RegularFile {
-        return Err(unreadable(io::Error::other("not a regular file")));
-    }
+    let status = regular(source)?;
     let length = usize::try_from(status.st_size).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(length.min(MAX_IMAGE));
     let mut buffer = vec![0; 1 << 20];
@@ -77,7 +82,7 @@ fn read(source: BorrowedFd<'_>) -> Result<Vec<u8>, LaunchFault> {
             Ok(0) => break,
             Ok(count) => count,
             Err(Errno::INTR) => continue,
-            Err(error) => return Err(unreadable(error.into())),
+            Err(error) => return Err(LaunchFault::ImageUnreadable(error.into())),
         };
         bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
         if bytes.len() > MAX_IMAGE {
@@ -88,6 +93,16 @@ fn read(source: BorrowedFd<'_>) -> Result<Vec<u8>, LaunchFault> {
         return Err(LaunchFault::ImageEmpty);
     }
     Ok(bytes)
+}
+
+/// The status of a regular file: a pipe or a device could keep its reader waiting for ever.
+pub(crate) fn regular(source: BorrowedFd<'_>) -> Result<Stat, LaunchFault> {
+    let unreadable = |error: io::Error| LaunchFault::ImageUnreadable(error);
+    let status = rustix::fs::fstat(source).map_err(|error| unreadable(error.into()))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(unreadable(io::Error::other("not a regular file")));
+    }
+    Ok(status)
 }
 
 fn seal(bytes: &[u8], caller: u32) -> io::Result<OwnedFd> {

@@ -1,8 +1,9 @@
 //! Starts measured images in isolation, and says what isolation was achieved.
 //!
 //! The launcher copies an image into a sealed memory file and hashes exactly the bytes that it
-//! wrote ([`Image`]), then starts it from there ([`launch`]): first process of a PID namespace,
-//! unprivileged in a user namespace, without capabilities, not dumpable from its first instruction.
+//! wrote ([`Image`], kept for further starts by [`Images`]), then starts it from there ([`launch`]):
+//! first process of a PID namespace, unprivileged in a user namespace, without capabilities, not
+//! dumpable from its first instruction.
 //! What the new process really has is read back from the kernel ([`inspect`]); a kernel that refuses
 //! something makes the flags smaller, and it is for policies to say whether that is enough.
 //!
@@ -16,6 +17,7 @@
 mod child;
 mod fault;
 mod image;
+mod images;
 pub mod inspect;
 mod instance;
 mod plan;
@@ -24,6 +26,7 @@ mod sys;
 
 pub use fault::LaunchFault;
 pub use image::{Image, MAX_IMAGE};
+pub use images::Images;
 pub use instance::{Ended, Instance};
 pub use plan::{Caller, Launch, Namespaces};
 pub use spawn::launch;
