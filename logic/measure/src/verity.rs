@@ -28,25 +28,12 @@ const ALGORITHM_SHA256: u8 = 1;
 /// digest.update(b"world");
 /// assert_eq!(digest.finish(), file_digest(b"hello, world"));
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct FileDigest {
     size: u64,
     /// The data block that is being filled; shorter than [`BLOCK`].
     data: Vec<u8>,
-    /// The hash block that is being filled on each level, and how many hashes that level took.
-    levels: Vec<Level>,
-}
-
-#[derive(Clone)]
-struct Level {
-    block: Vec<u8>,
-    hashes: u64,
-}
-
-impl Default for FileDigest {
-    fn default() -> Self {
-        Self::new()
-    }
+    tree: BlockTree,
 }
 
 impl FileDigest {
@@ -56,7 +43,7 @@ impl FileDigest {
         Self {
             size: 0,
             data: Vec::new(),
-            levels: Vec::new(),
+            tree: BlockTree::new(),
         }
     }
 
@@ -69,24 +56,79 @@ impl FileDigest {
             self.data.extend_from_slice(head);
             bytes = rest;
             if self.data.len() == BLOCK {
-                let hash = Sha256::digest(&self.data).into();
+                self.tree.push(block_hash(&self.data));
                 self.data.clear();
-                self.push(hash);
             }
         }
         // Whole blocks are hashed where they lie.
         let mut blocks = bytes.chunks_exact(BLOCK);
         for block in &mut blocks {
-            self.push(Sha256::digest(block).into());
+            self.tree.push(block_hash(block));
         }
         self.data.extend_from_slice(blocks.remainder());
     }
 
-    /// Adds the hash of a data block, and of every hash block that it fills.
-    fn push(&mut self, hash: [u8; DIGEST]) {
+    /// The digest of the whole file.
+    #[must_use]
+    pub fn finish(mut self) -> [u8; DIGEST] {
+        if !self.data.is_empty() {
+            self.tree.push(block_hash(&self.data));
+        }
+        self.tree.finish(self.size)
+    }
+}
+
+/// The hash of a data block; the last one of a file may be shorter and is filled up with zeros.
+///
+/// Of more than [`BLOCK`] bytes only the first ones count.
+#[must_use]
+pub fn block_hash(block: &[u8]) -> [u8; DIGEST] {
+    if block.len() == BLOCK {
+        return Sha256::digest(block).into();
+    }
+    let mut padded = [0; BLOCK];
+    for (to, from) in padded.iter_mut().zip(block) {
+        *to = *from;
+    }
+    Sha256::digest(padded).into()
+}
+
+/// The Merkle tree over blocks that may have been hashed elsewhere, several at the same time.
+///
+/// ```
+/// use bannock_measure::verity::{BLOCK, BlockTree, block_hash, file_digest};
+/// let file = [7; 2 * BLOCK + 1];
+/// let mut tree = BlockTree::new();
+/// for block in file.chunks(BLOCK) {
+///     tree.push(block_hash(block));
+/// }
+/// assert_eq!(tree.finish(file.len() as u64), file_digest(&file));
+/// ```
+#[derive(Clone, Default)]
+pub struct BlockTree {
+    levels: Vec<Level>,
+}
+
+/// The hash block that is being filled on one level, and how many hashes the level took.
+#[derive(Clone)]
+struct Level {
+    block: Vec<u8>,
+    hashes: u64,
+}
+
+impl BlockTree {
+    /// The tree over nothing so far.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { levels: Vec::new() }
+    }
+
+    /// Adds the hash of the next data block.
+    pub fn push(&mut self, hash: [u8; DIGEST]) {
         self.push_at(0, hash);
     }
 
+    /// Adds a hash to level `first`, and to those above of every hash block that it fills.
     fn push_at(&mut self, first: usize, mut hash: [u8; DIGEST]) {
         for number in first.. {
             if number == self.levels.len() {
@@ -103,25 +145,20 @@ impl FileDigest {
             if level.block.len() < BLOCK {
                 return;
             }
-            hash = Sha256::digest(&level.block).into();
+            hash = block_hash(&level.block);
             level.block.clear();
         }
     }
 
-    /// The digest of the whole file.
+    /// The digest of a file of `size` bytes with these blocks.
     #[must_use]
-    pub fn finish(mut self) -> [u8; DIGEST] {
-        if !self.data.is_empty() {
-            let mut block = core::mem::take(&mut self.data);
-            block.resize(BLOCK, 0);
-            self.push(Sha256::digest(&block).into());
-        }
+    pub fn finish(mut self, size: u64) -> [u8; DIGEST] {
         let root = self.root();
         let mut descriptor = [0u8; DESCRIPTOR];
         let fields: [(usize, &[u8]); 3] = [
             // version, hash_algorithm, log_blocksize, salt_size
             (0, &[1, ALGORITHM_SHA256, 12, 0]),
-            (8, &self.size.to_le_bytes()),
+            (8, &size.to_le_bytes()),
             (16, &root),
         ];
         for (offset, bytes) in fields {
@@ -140,9 +177,8 @@ impl FileDigest {
                 return root;
             }
             if !level.block.is_empty() {
-                let mut block = core::mem::take(&mut level.block);
-                block.resize(BLOCK, 0);
-                self.push_at(number + 1, Sha256::digest(&block).into());
+                let block = core::mem::take(&mut level.block);
+                self.push_at(number + 1, block_hash(&block));
             }
             number += 1;
         }

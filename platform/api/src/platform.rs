@@ -104,6 +104,15 @@ pub unsafe trait Platform: Sync {
     /// What the host said: `EAGAIN` or `ENOMEM`.
     fn spawn(&self, spawn: &Spawn<'_>) -> Result<i32, Errno>;
 
+    /// Runs `work` on the calling thread and, where the platform has another thread for it, on that one
+    /// too at the same time; returns once every run has returned.
+    ///
+    /// `work` takes what is left to do piece by piece, and returns when nothing is left: one run alone
+    /// does all of it. It makes no interruptible host calls.
+    fn share_work(&self, work: &(dyn Fn() + Sync)) {
+        work();
+    }
+
     /// Ends the calling thread; when it is the last of its process, the process.
     fn exit_thread(&self) -> !;
 

@@ -36,6 +36,11 @@ impl<T> Mutex<T> {
             value: UnsafeCell::new(value),
         }
     }
+
+    /// The value, which nobody else can reach any more.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
 }
 
 impl<T: ?Sized> Mutex<T> {

@@ -89,6 +89,8 @@ pub struct Block {
     pub borrows: AtomicU32,
     /// Why the thread was taken into the kernel.
     pub cause: UnsafeCell<Cause>,
+    /// Address of what a thread without a program does.
+    pub shared_work: AtomicUsize,
 }
 
 /// Blocks of this process that were ever mapped.

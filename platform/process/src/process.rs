@@ -112,6 +112,10 @@ unsafe impl Platform for Process {
         spawn::spawn(request)
     }
 
+    fn share_work(&self, work: &(dyn Fn() + Sync)) {
+        spawn::share_work(work);
+    }
+
     fn exit_thread(&self) -> ! {
         spawn::exit_thread()
     }

@@ -263,7 +263,6 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
         ));
     }
     heap::start_early(arena as usize, arena as usize + ARENA);
-    await_greeting();
     // SAFETY: nothing of ours is open above the channel.
     unsafe {
         raw::syscall(
@@ -322,6 +321,8 @@ fn publish(arguments: Arguments, image: *const u8) -> ! {
         sys::AT_EMPTY_PATH as usize,
         0,
     ];
+    // Everything else was done while the LAS looked.
+    await_greeting();
     // SAFETY: the vectors are those that the host made.
     let ret = unsafe { raw::syscall(sys::__NR_execveat, args) };
     refuse(format_args!(

@@ -4,6 +4,9 @@
 //! page cache when it is first opened, hashed on the way, and only that copy is ever used; the host is
 //! not asked again, so it cannot answer differently the second time.
 
+mod verify;
+
+use self::verify::{Difference, copy_and_check};
 use super::attributes::{Attributes, FileType};
 use super::filesystem::{DirectoryEntry, FileSystem, NodeId, Opened, Usage};
 use super::ops::{FileOps, Kind, Mapped};
@@ -12,7 +15,6 @@ use alloc::{collections::BTreeMap, ffi::CString, format, string::String, sync::A
 use bannock_measure::{
     escape,
     tree::{Entry, Manifest, Node},
-    verity::FileDigest,
 };
 use bannock_platform::cache::{Extent, Fixed, Pool};
 use bannock_platform::host::{self, HostFd};
@@ -49,8 +51,6 @@ struct Copy {
 }
 
 const ROOT: NodeId = 1;
-/// Bytes read from the host, and hashed, at a time.
-const CHUNK: usize = 256 << 10;
 
 impl TreeFs {
     /// The tree `manifest` over the host directory `source`. The manifest's digest has been
@@ -182,62 +182,6 @@ impl Shared {
         let outcome = copy_and_check(extent, file, size, digest);
         host::file::close(file);
         outcome
-    }
-}
-
-enum Difference {
-    /// The host's file is another.
-    Content(String),
-    /// It could not be found out.
-    Resources(Errno),
-}
-
-fn copy_and_check(
-    extent: &Extent,
-    file: HostFd,
-    size: u64,
-    digest: &[u8; 32],
-) -> Result<(), Difference> {
-    let mut hash = FileDigest::new();
-    let mut buffer = alloc::vec![0u8; CHUNK];
-    let mut at = 0u64;
-    while at < size {
-        let count = usize::try_from(size - at).unwrap_or(CHUNK).min(CHUNK);
-        let into = buffer
-            .get_mut(..count)
-            .ok_or(Difference::Resources(Errno::EIO))?;
-        let into = host::Into::Kernel(into);
-        let got = host::file::read(file, into, Some(at), host::file::Wait::Uninterruptible)
-            .map_err(|e| Difference::Content(format!("reading it failed ({e})")))?;
-        // What is hashed and what is kept is one copy, which the host's file no longer changes.
-        let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else {
-            return Err(Difference::Content(format!(
-                "it ends after {at} bytes instead of {size}"
-            )));
-        };
-        hash.update(part);
-        extent.fill(at, part).map_err(Difference::Resources)?;
-        at += got as u64;
-    }
-    let mut beyond = [0u8; 1];
-    match host::file::read(
-        file,
-        host::Into::Kernel(&mut beyond),
-        Some(size),
-        host::file::Wait::Uninterruptible,
-    ) {
-        Ok(0) => {}
-        Ok(_) => {
-            return Err(Difference::Content(format!(
-                "it is longer than {size} bytes"
-            )));
-        }
-        Err(e) => return Err(Difference::Content(format!("reading it failed ({e})"))),
-    }
-    if hash.finish() == *digest {
-        Ok(())
-    } else {
-        Err(Difference::Content(String::from("its digest differs")))
     }
 }
 

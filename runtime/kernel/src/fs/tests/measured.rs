@@ -136,3 +136,56 @@ fn measured_files_are_never_mapped_for_writing() {
         file_digest(b"good")[..16]
     );
 }
+
+#[test]
+fn large_files_are_verified_to_their_last_byte() {
+    pool();
+    let scratch = Scratch::new("tree-large");
+    let path = scratch.0.join("large");
+    let good: Vec<u8> = (0..(3 << 20) + 5).map(|at| (at / 4096) as u8).collect();
+    let manifest = Manifest::from_entries(vec![
+        Entry {
+            path: Box::from(*b"/"),
+            node: Node::Directory { mode: 0o755 },
+        },
+        Entry {
+            path: Box::from(*b"/large"),
+            node: Node::File {
+                mode: 0o755,
+                size: good.len() as u64,
+                digest: file_digest(&good),
+            },
+        },
+    ])
+    .unwrap();
+    let tree = TreeFs::new(scratch.bytes(), manifest, 88, pool(), Recorder::new()).unwrap();
+    let context = context(vec![mount("/", tree, true)]);
+    let changed = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    // Blocks that change places have the same hashes in another order.
+    let mut exchanged = good.clone();
+    exchanged.copy_within(0..4096, 4096);
+    exchanged[..4096].copy_from_slice(&good[4096..8192]);
+    let bad = [
+        changed(0),
+        changed(1 << 20),
+        changed(good.len() - 1),
+        exchanged,
+        good[..good.len() - 1].to_vec(),
+        [&good[..], b"0"].concat(),
+        good[..4096].to_vec(),
+    ];
+    for (number, bytes) in bad.iter().enumerate() {
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(
+            contents(&context, "/large").err(),
+            Some(Errno::EIO),
+            "{number}"
+        );
+    }
+    std::fs::write(&path, &good).unwrap();
+    assert_eq!(contents(&context, "/large").unwrap(), good);
+}
