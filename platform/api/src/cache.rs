@@ -8,6 +8,9 @@
 use crate::{Errno, PAGE, host, page_ceil, platform, sync::Mutex, user::UserSlice};
 use alloc::{collections::BTreeMap, vec::Vec};
 
+/// Bytes of a huge page (2 MiB).
+pub const HUGE_PAGE: u64 = 2 << 20;
+
 /// An extent of the cache, page-aligned, given back when dropped.
 ///
 /// Extents are address space first: memory is used only for pages that were written.
@@ -52,13 +55,43 @@ impl Pool {
         if let Some(offset) = inner.free.get_mut(&len).and_then(Vec::pop) {
             return Ok(Extent { offset, len });
         }
-        let offset = inner.used;
+        // Aligned as its size, so that huge pages fit.
+        let offset = inner.used.next_multiple_of(len.min(HUGE_PAGE));
         let end = offset.checked_add(len).ok_or(Errno::ENOSPC)?;
         if end > platform().layout().cache_len as u64 {
             return Err(Errno::ENOSPC);
         }
         inner.used = end;
         Ok(Extent { offset, len })
+    }
+
+    /// An extent whose first `len` bytes `fill` provides and nobody changes from then on; huge pages
+    /// are under most of it where the host has some.
+    ///
+    /// `fill` hands the bytes to the host to be written to, which tells when it has no memory for
+    /// them; where there was none, writing to them directly would end the container.
+    ///
+    /// # Errors
+    /// Those of [`Self::allocate`], `EFBIG` for a length that no memory has, and those of `fill`.
+    pub fn fixed<E: From<Errno>>(
+        &self,
+        len: u64,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Fixed, E> {
+        let bytes = usize::try_from(len).map_err(|_| Errno::EFBIG)?;
+        let extent = self.allocate(len)?;
+        extent.prefer_huge_pages(len);
+        let start = platform().layout().cache_start + extent.offset as usize;
+        // SAFETY: the range lies in the extent and so in the cache window, mapped for good. The
+        // extent was just allocated: nothing else refers to it, no program has it mapped, and the
+        // reference ends with `fill`, before anybody learns of the extent.
+        match fill(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, bytes) }) {
+            Ok(()) => Ok(Fixed { extent, len: bytes }),
+            Err(error) => {
+                self.release(extent);
+                Err(error)
+            }
+        }
     }
 
     /// Gives `extent` back; its memory is returned to the host.
@@ -165,21 +198,18 @@ impl Extent {
         host::cache_discard(self.offset + at, len)
     }
 
-    /// Copies into pages that the cache does not have yet. The host writes them: a page that is
-    /// written whole needs neither a fault nor zeroing first.
-    ///
-    /// # Errors
-    /// `EFBIG` beyond the extent, `ENOSPC` when the host has no memory for it.
-    pub fn fill(&self, at: u64, from: &[u8]) -> Result<(), Errno> {
-        self.address(at, from.len())?;
-        let mut done = 0;
-        while let Some(rest) = from.get(done..).filter(|rest| !rest.is_empty()) {
-            match host::cache_write(self.offset + at + done as u64, rest)? {
-                0 => return Err(Errno::ENOSPC),
-                count => done += count,
+    /// Asks for huge pages under the first `len` bytes: copying, mapping and freeing them is
+    /// cheaper, and so is running a program from them.
+    fn prefer_huge_pages(&self, len: u64) {
+        let mut at = 0;
+        // A page that would stay half empty is not worth its memory.
+        while len.saturating_sub(at) >= HUGE_PAGE / 2 && at + HUGE_PAGE <= self.len {
+            // Without, there are small pages.
+            if host::cache_huge_page(self.offset + at).is_err() {
+                return;
             }
+            at += HUGE_PAGE;
         }
-        Ok(())
     }
 }
 
@@ -192,16 +222,6 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// Fixes the first `len` bytes of `extent`, which nobody can write to from now on.
-    ///
-    /// # Errors
-    /// `EFBIG` beyond the extent.
-    pub fn new(extent: Extent, len: u64) -> Result<Self, Errno> {
-        let len = usize::try_from(len).map_err(|_| Errno::EFBIG)?;
-        extent.address(0, len)?;
-        Ok(Self { extent, len })
-    }
-
     /// Offset of the content in the cache's memory file.
     #[must_use]
     pub const fn offset(&self) -> u64 {
@@ -232,8 +252,7 @@ impl Fixed {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         let start = platform().layout().cache_start + self.extent.offset as usize;
-        // SAFETY: `new` checked that the range lies in the extent, which lies in the cache window:
-        // mapped and readable in every process for as long as it lives. Nobody writes to it: the
+        // SAFETY: the range lies in the extent (`Pool::fixed`), which lies in the cache window: mapped and readable in every process for as long as it lives. Nobody writes to it: the
         // extent's writers need it, and it is in here, never lent out; programs have it read-only or
         // private, see above.
         unsafe { core::slice::from_raw_parts(start as *const u8, self.len) }

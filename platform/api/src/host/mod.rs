@@ -243,18 +243,19 @@ pub(crate) fn cache_discard(offset: u64, len: u64) -> Result<(), Errno> {
     unsafe { call(raw::__NR_fallocate, args) }.map(drop)
 }
 
-/// Writes to the page cache's memory file; returns how much.
-pub(crate) fn cache_write(offset: u64, from: &[u8]) -> Result<usize, Errno> {
-    let fd = platform().layout().cache_fd;
-    let args = [
-        fd.arg(),
-        from.as_ptr() as usize,
-        from.len(),
-        offset as usize,
-        0,
-        0,
-    ];
-    // SAFETY: the host reads from a slice of ours, and writes to a part of the cache that its extent's
-    // owner has, into which no reference points.
-    counted(unsafe { call(raw::__NR_pwrite64, args) }, from.len())
+/// Backs the [`HUGE_PAGE`](crate::cache::HUGE_PAGE) bytes at `offset` of the page cache with one huge
+/// page, if the host has one (madvise(2), `MADV_COLLAPSE`, since Linux 6.1; it needs no setting of
+/// the administrator's).
+pub(crate) fn cache_huge_page(offset: u64) -> Result<(), Errno> {
+    let start = platform().layout().cache_start + offset as usize;
+    // There has to be a page: Linux takes an empty range for one that was just truncated.
+    // SAFETY: the byte is in the cache window, and of an extent that the caller has for itself.
+    let left = unsafe { platform().copy(start as *mut u8, [0u8].as_ptr(), 1) };
+    if left != 0 {
+        return Err(Errno::ENOMEM);
+    }
+    let len = crate::cache::HUGE_PAGE as usize;
+    let args = [start, len, raw::MADV_COLLAPSE as usize, 0, 0, 0];
+    // SAFETY: advice that changes no content, on a range of the cache window.
+    unsafe { call(raw::__NR_madvise, args) }.map(drop)
 }

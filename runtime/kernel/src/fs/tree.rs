@@ -16,7 +16,7 @@ use bannock_measure::{
     escape,
     tree::{Entry, Manifest, Node},
 };
-use bannock_platform::cache::{Extent, Fixed, Pool};
+use bannock_platform::cache::{Fixed, Pool};
 use bannock_platform::host::{self, HostFd};
 use bannock_platform::{Errno, memory::Backing, sync::Mutex};
 use core::any::Any;
@@ -128,23 +128,21 @@ impl Shared {
         let Node::File { size, digest, .. } = &entry.node else {
             return Err(Errno::EISDIR);
         };
-        let extent = self.pool.allocate(*size)?;
-        if let Err(why) = self.fill(&extent, &entry.path, *size, digest) {
-            self.pool.release(extent);
-            return Err(match why {
-                Difference::Content(reason) => {
-                    self.denied.denied(format!(
-                        "measured file {} is not what the session's tree says: {reason}; restore the file, or measure the tree again and put its new digest into the session",
-                        escape::encode(&entry.path)
-                    ));
-                    Errno::EIO
-                }
-                Difference::Resources(e) => e,
-            });
-        }
+        let filled = self
+            .pool
+            .fixed(*size, |bytes| self.fill(bytes, &entry.path, digest));
+        let content = filled.map_err(|why| match why {
+            Difference::Content(reason) => {
+                self.denied.denied(format!(
+                    "measured file {} is not what the session's tree says: {reason}; restore the file, or measure the tree again and put its new digest into the session",
+                    escape::encode(&entry.path)
+                ));
+                Errno::EIO
+            }
+            Difference::Resources(e) => e,
+        })?;
         let mut key = [0u8; 16];
         key.copy_from_slice(&digest[..16]);
-        let content = Fixed::new(extent, *size)?;
         let copy = Arc::new(Copy {
             content,
             size: *size,
@@ -163,13 +161,7 @@ impl Shared {
         Ok(kept)
     }
 
-    fn fill(
-        &self,
-        extent: &Extent,
-        path: &[u8],
-        size: u64,
-        digest: &[u8; 32],
-    ) -> Result<(), Difference> {
+    fn fill(&self, bytes: &mut [u8], path: &[u8], digest: &[u8; 32]) -> Result<(), Difference> {
         let relative = path.strip_prefix(b"/").unwrap_or(path);
         let name = CString::new(relative).map_err(|_| Difference::Resources(Errno::EINVAL))?;
         let flags = raw::O_RDONLY | raw::O_NOFOLLOW | raw::O_NONBLOCK;
@@ -179,7 +171,7 @@ impl Shared {
             }
             e => Difference::Content(format!("the host cannot open it ({e})")),
         })?;
-        let outcome = copy_and_check(extent, file, size, digest);
+        let outcome = copy_and_check(bytes, file, digest);
         host::file::close(file);
         outcome
     }

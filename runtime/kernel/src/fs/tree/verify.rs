@@ -2,22 +2,19 @@
 
 use alloc::{format, string::String, vec::Vec};
 use bannock_measure::verity::{BLOCK, BlockTree, DIGEST, block_hash};
-use bannock_platform::cache::Extent;
 use bannock_platform::host::{self, HostFd, file::Wait};
 use bannock_platform::{Errno, platform, sync::Mutex};
-use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that are read from the host, hashed and kept at a time: they stay in the processor's cache.
+/// Bytes that are read from the host and hashed at a time: they stay in the processor's cache.
 const CHUNK: usize = 256 << 10;
 const _: () = assert!(CHUNK.is_multiple_of(BLOCK));
 
 /// Bytes whose hashes are kept at a time (64 MiB, 512 KiB of hashes).
-const WINDOW: u64 = 64 << 20;
-const _: () = assert!(WINDOW.is_multiple_of(CHUNK as u64));
+const WINDOW: usize = 64 << 20;
+const _: () = assert!(WINDOW.is_multiple_of(CHUNK));
 
 /// Files of this size are worth a second thread, which costs as much as some 64 KiB.
-const WORTH_SHARING: u64 = 1 << 20;
+const WORTH_SHARING: usize = 1 << 20;
 
 type Hash = [u8; DIGEST];
 
@@ -29,24 +26,31 @@ pub(super) enum Difference {
     Resources(Errno),
 }
 
-/// Fills `extent` with the `size` bytes of `file`, whose fs-verity digest must be `digest`.
+impl From<Errno> for Difference {
+    fn from(error: Errno) -> Self {
+        Self::Resources(error)
+    }
+}
+
+/// Fills `bytes` from `file`, which must be as long and have the fs-verity digest `digest`.
+///
+/// What is hashed and what is kept is one copy, which the host's file no longer changes.
 pub(super) fn copy_and_check(
-    extent: &Extent,
+    bytes: &mut [u8],
     file: HostFd,
-    size: u64,
     digest: &Hash,
 ) -> Result<(), Difference> {
+    let size = bytes.len() as u64;
     let mut tree = BlockTree::new();
     let mut at = 0;
-    while at < size {
-        let end = size.min(at.saturating_add(WINDOW));
-        for hash in copy_window(extent, file, at..end)? {
+    for window in bytes.chunks_mut(WINDOW) {
+        let len = window.len() as u64;
+        for hash in copy_window(window, file, at)? {
             tree.push(hash);
         }
-        at = end;
+        at += len;
     }
-    let mut beyond = [0u8; 1];
-    if read(file, size, &mut beyond)? != 0 {
+    if read(file, size, &mut [0])? != 0 {
         return Err(Difference::Content(format!(
             "it is longer than {size} bytes"
         )));
@@ -58,80 +62,65 @@ pub(super) fn copy_and_check(
     }
 }
 
-/// Copies a part of the file, and gives the hashes of its blocks.
-fn copy_window(extent: &Extent, file: HostFd, range: Range<u64>) -> Result<Vec<Hash>, Difference> {
-    let size = range.end - range.start;
-    let blocks = usize::try_from(size.div_ceil(BLOCK as u64))
-        .map_err(|_| Difference::Resources(Errno::EFBIG))?;
-    let next = AtomicU64::new(range.start);
-    let outcome = Mutex::new(Ok(alloc::vec![[0; DIGEST]; blocks]));
+/// Fills `window` with the bytes at `start`, and gives the hashes of its blocks.
+fn copy_window(window: &mut [u8], file: HostFd, start: u64) -> Result<Vec<Hash>, Difference> {
+    let share = window.len() >= WORTH_SHARING;
+    let mut hashes = alloc::vec![[0; DIGEST]; window.len().div_ceil(BLOCK)];
+    let places = hashes.chunks_mut(CHUNK / BLOCK);
+    let pieces = (start..)
+        .step_by(CHUNK)
+        .zip(window.chunks_mut(CHUNK).zip(places));
+    let state = Mutex::new((pieces, Ok(())));
     let work = || {
-        let mut buffer = alloc::vec![0u8; usize::try_from(size).unwrap_or(CHUNK).min(CHUNK)];
         loop {
-            let at = next.fetch_add(CHUNK as u64, Ordering::Relaxed);
-            if at >= range.end {
-                return;
-            }
-            let len = usize::try_from(range.end - at).unwrap_or(CHUNK).min(CHUNK);
-            let Some(chunk) = buffer.get_mut(..len) else {
+            let piece = state.lock().0.next();
+            let Some((at, (chunk, places))) = piece else {
                 return;
             };
-            let copied = copy_chunk(extent, file, at, chunk);
-            let mut outcome = outcome.lock();
-            match (copied, outcome.as_mut()) {
-                (Ok(hashes), Ok(all)) => {
-                    let first = (at - range.start) as usize / BLOCK;
-                    let places = all.get_mut(first..).unwrap_or_default();
-                    for (place, hash) in places.iter_mut().zip(hashes) {
-                        *place = hash;
-                    }
-                }
-                (Err(why), Ok(_)) => {
-                    *outcome = Err(why);
-                    next.store(range.end, Ordering::Relaxed);
-                    return;
-                }
-                (_, Err(_)) => return,
+            if let Err(why) = copy_chunk(chunk, places, file, at) {
+                let mut state = state.lock();
+                // The rest is of no use any more.
+                while state.0.next().is_some() {}
+                state.1 = Err(why);
+                return;
             }
         }
     };
-    if size >= WORTH_SHARING {
+    if share {
         platform().share_work(&work);
     } else {
         work();
     }
-    outcome.into_inner()
+    state.into_inner().1?;
+    Ok(hashes)
 }
 
-/// Copies the `chunk.len()` bytes at `at`, by way of `chunk`.
-///
-/// What is hashed and what is kept is one copy, which the host's file no longer changes.
+/// Fills `chunk` with the bytes at `at`, and `hashes` with the hashes of its blocks.
 fn copy_chunk(
-    extent: &Extent,
+    chunk: &mut [u8],
+    hashes: &mut [Hash],
     file: HostFd,
     at: u64,
-    chunk: &mut [u8],
-) -> Result<Vec<Hash>, Difference> {
+) -> Result<(), Difference> {
     let mut done = 0;
     while let Some(rest) = chunk.get_mut(done..).filter(|rest| !rest.is_empty()) {
         let place = at + done as u64;
         match read(file, place, rest)? {
-            0 => {
-                return Err(Difference::Content(format!("it ends after {place} bytes")));
-            }
+            0 => return Err(Difference::Content(format!("it ends after {place} bytes"))),
             count => done += count,
         }
     }
-    extent.fill(at, chunk).map_err(Difference::Resources)?;
-    Ok(chunk.chunks(BLOCK).map(block_hash).collect())
+    for (hash, block) in hashes.iter_mut().zip(chunk.chunks(BLOCK)) {
+        *hash = block_hash(block);
+    }
+    Ok(())
 }
 
 fn read(file: HostFd, at: u64, into: &mut [u8]) -> Result<usize, Difference> {
-    host::file::read(
-        file,
-        host::Into::Kernel(into),
-        Some(at),
-        Wait::Uninterruptible,
-    )
-    .map_err(|e| Difference::Content(format!("reading it failed ({e})")))
+    let into = host::Into::Kernel(into);
+    host::file::read(file, into, Some(at), Wait::Uninterruptible).map_err(|error| match error {
+        // The host has no page for what it read.
+        Errno::EFAULT | Errno::ENOMEM => Difference::Resources(Errno::ENOMEM),
+        error => Difference::Content(format!("reading it failed ({error})")),
+    })
 }
