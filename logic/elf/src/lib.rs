@@ -8,6 +8,7 @@
 //! * [`LoadPlan`] – which bytes of the file go to which pages, for the kernel to carry out.
 //! * [`Dynamic`] – what the program asks the dynamic linker for, for tools that follow dependencies.
 //! * [`relocate_static_pie`] – a static PIE turned into a program linked at a fixed address.
+//! * [`lay_out_as_mapped`] – a program's file laid out as memory is, so that huge pages can map it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ mod bytes;
 mod dynamic;
 mod fault;
 mod header;
+mod layout;
 mod plan;
 mod relocate;
 
@@ -26,5 +28,6 @@ pub use header::{
     Elf, FileHeader, FileKind, FileRange, MAX_PROGRAM_HEADERS, PAGE_SIZE, ProgramHeader,
     Protection, SegmentKind, StackPermission, TlsTemplate, USER_ADDRESS_LIMIT, parse_interpreter,
 };
+pub use layout::{MappedLayout, Piece, lay_out_as_mapped};
 pub use plan::{FileMapping, LoadPlan, LoadSegment};
 pub use relocate::relocate_static_pie;

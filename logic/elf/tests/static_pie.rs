@@ -7,7 +7,7 @@
 
 mod common;
 
-use bannock_elf::{Elf, ElfFault, FileKind, SegmentKind, relocate_static_pie};
+use bannock_elf::{Elf, ElfFault, FileKind, SegmentKind, lay_out_as_mapped, relocate_static_pie};
 
 const BASE: u64 = 0x2000_0000_0000;
 
@@ -164,4 +164,67 @@ fn relocations_outside_writable_file_bytes_are_refused() {
             "{target:#x}: {fault}"
         );
     }
+}
+
+const HUGE: u64 = 2 << 20;
+
+/// The file that a layout of `file` describes.
+fn laid_out(mut file: Vec<u8>) -> Vec<u8> {
+    let layout = lay_out_as_mapped(&mut file, HUGE).unwrap();
+    let mut out = vec![0; layout.len as usize];
+    for piece in &layout.pieces {
+        let from = piece.from.of(&file).unwrap();
+        out[piece.to as usize..][..from.len()].copy_from_slice(from);
+    }
+    out
+}
+
+#[test]
+fn a_program_laid_out_as_mapped_still_runs() {
+    let spread = "-Wl,-z,separate-code,--section-start=.text=0x200000";
+    for (name, extra) in [("laid-out-close", None), ("laid-out-spread", Some(spread))] {
+        let (dir, pie) = build(name, extra.as_slice());
+        let out = laid_out(relocate_static_pie(&pie, BASE).unwrap());
+        assert_eq!(common::run(&dir, "laid-out", &out).code(), Some(42));
+        let elf = Elf::parse_file(&out).unwrap();
+        assert!(elf.load_segments().all(|s| s.offset == s.vaddr - BASE));
+    }
+}
+
+#[test]
+fn text_that_begins_a_huge_page_fills_it_where_it_is_alone() {
+    let text = |flags: &[&str], name| {
+        let (_, pie) = build(name, flags);
+        let out = laid_out(relocate_static_pie(&pie, BASE).unwrap());
+        let elf = Elf::parse_file(&out).unwrap();
+        *elf.load_segments().find(|s| s.protection.execute).unwrap()
+    };
+    let start = "-Wl,-z,separate-code,--section-start=.text=0x200000";
+    let apart = "-Wl,--section-start=.rodata=0x400000";
+    let alone = text(&[start, apart], "fills-alone");
+    assert_eq!((alone.file_len, alone.mem_len), (HUGE, HUGE));
+    let close = text(&[start], "fills-close");
+    assert!(close.mem_len < HUGE, "data is in the same huge page");
+    let unaligned = text(&["-Wl,-z,separate-code"], "fills-unaligned");
+    assert!(unaligned.mem_len < HUGE);
+}
+
+#[test]
+fn what_does_not_begin_with_its_first_segment_is_not_laid_out() {
+    let (_, pie) = build("laid-out-refused", &[]);
+    let mut fixed = relocate_static_pie(&pie, BASE).unwrap();
+    assert!(lay_out_as_mapped(&mut fixed.clone()[..100], HUGE).is_err());
+    let elf = Elf::parse_file(&fixed).unwrap();
+    let index = elf
+        .program_headers()
+        .iter()
+        .position(|header| header.kind == SegmentKind::Load)
+        .unwrap();
+    // The first segment's page comes from elsewhere in the file.
+    let at = elf.table().offset as usize + index * 56 + 8;
+    fixed[at..at + 8].copy_from_slice(&0x1000u64.to_le_bytes());
+    assert!(matches!(
+        lay_out_as_mapped(&mut fixed, HUGE),
+        Err(ElfFault::ProgramHeader { index: 0, .. })
+    ));
 }

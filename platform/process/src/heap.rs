@@ -43,6 +43,20 @@ const LISTS_OFFSET: usize = 4096 * 12;
 const _: () = assert!(size_of::<Lists>() <= 4096 * 4);
 const _: () = assert!(size_of::<regions::Header>() <= LISTS_OFFSET);
 
+/// Asks for the huge pages that the break has just come to: [`regions::attach`] has asked for the
+/// first one.
+fn enter_huge_pages(from: usize, to: usize) {
+    let first = from.next_multiple_of(regions::HUGE_PAGE);
+    for at in (first..to).step_by(regions::HUGE_PAGE) {
+        let page = regions::heap_start() + at;
+        // A range without any page is not made huge.
+        // SAFETY: the break has just passed this byte: the allocation that it lies in is not in use
+        // yet, or it is padding. Nothing is in it but zeros.
+        unsafe { (page as *mut u8).write_volatile(0) };
+        regions::prefer_huge_pages(page, regions::HUGE_PAGE);
+    }
+}
+
 /// Class index and rounded size for `size` bytes.
 fn class(size: usize) -> (usize, usize) {
     let size = size.max(MIN);
@@ -96,7 +110,10 @@ unsafe impl GlobalAlloc for Heap {
                 return core::ptr::null_mut();
             }
             match brk.compare_exchange_weak(at, end, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return (regions::heap_start() + start) as *mut u8,
+                Ok(_) => {
+                    enter_huge_pages(at, end);
+                    return (regions::heap_start() + start) as *mut u8;
+                }
                 Err(now) => at = now,
             }
         }

@@ -33,6 +33,7 @@ pub mod heap;
 pub mod interrupts;
 mod mem;
 mod process;
+mod publish;
 pub mod raw;
 pub mod regions;
 pub mod report;

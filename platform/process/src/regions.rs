@@ -40,13 +40,13 @@ pub const BASE_RANGE: (usize, usize) = (0x1000_0000_0000, 0x1000_0000_0000);
 /// Bases are multiples of this.
 pub const BASE_ALIGN: usize = 2 << 20;
 
-/// The base address that `random` chooses for an image of about `len` bytes, so that all of it has
-/// one upper half of addresses: the filter of host calls compares halves.
+/// The base address that `random` chooses for an image of `len` bytes, so that all of it has one upper
+/// half of addresses: the filter of host calls compares halves.
 pub const fn base_from(random: usize, len: usize) -> usize {
     const HALF: usize = 1 << 32;
     let base = (BASE_RANGE.0 + random % BASE_RANGE.1) / BASE_ALIGN * BASE_ALIGN;
-    // Twice: uninitialised data is in the image, and not in its file.
-    let image = len.saturating_mul(2).next_multiple_of(BASE_ALIGN);
+    // Executable segments are filled up to the end of a huge page.
+    let image = len.next_multiple_of(BASE_ALIGN);
     let surplus = (base % HALF).saturating_sub(HALF.saturating_sub(image));
     base - surplus / BASE_ALIGN * BASE_ALIGN
 }
@@ -54,7 +54,7 @@ pub const fn base_from(random: usize, len: usize) -> usize {
 // An image that would reach over the boundary moves below it; others stay.
 const _: () = {
     let edge = BASE_RANGE.0 + (1 << 32);
-    assert!(base_from((1 << 32) - BASE_ALIGN, 5 << 20) == edge - (10 << 20));
+    assert!(base_from((1 << 32) - BASE_ALIGN, 5 << 20) == edge - (6 << 20));
     assert!(base_from(1 << 32, 5 << 20) == edge);
     assert!(base_from(BASE_ALIGN + 1, 5 << 20) == BASE_RANGE.0 + BASE_ALIGN);
 };
@@ -183,6 +183,7 @@ pub fn attach() {
             0 => {
                 (*header).magic = MAGIC;
                 (*header).brk.store(4096 * 16, Ordering::Relaxed);
+                prefer_huge_pages(heap_start(), HUGE_PAGE);
             }
             MAGIC => {}
             _ => {
@@ -195,6 +196,27 @@ pub fn attach() {
     }
 }
 const _: () = assert!(size_of::<Header>() <= 4096 * 16);
+
+/// Bytes of a huge page.
+pub(crate) const HUGE_PAGE: usize = bannock_platform::cache::HUGE_PAGE as usize;
+
+/// Has the whole huge pages of a mapping be huge pages, as far as the host has some: the kernel's
+/// code and objects are used between any two calls of a program, and small pages of them would
+/// have to be looked up each time.
+pub(crate) fn prefer_huge_pages(start: usize, len: usize) {
+    let end = start.saturating_add(len) / HUGE_PAGE * HUGE_PAGE;
+    let start = start.next_multiple_of(HUGE_PAGE);
+    for at in (start..end).step_by(HUGE_PAGE) {
+        // SAFETY: advice that changes no content, on memory of ours. Where it is not taken, pages
+        // are small.
+        unsafe {
+            raw::syscall(
+                sys::__NR_madvise,
+                [at, HUGE_PAGE, sys::MADV_COLLAPSE as usize, 0, 0, 0],
+            )
+        };
+    }
+}
 
 /// Exit code for a runtime that cannot go on; the same number as `bannock_wire::exit::FAILED`,
 /// which this crate does not see.
