@@ -6,6 +6,7 @@
 
 use super::area::{Attributes, Protection};
 use super::file::Mappable;
+use super::placement::HUGE_PAGE;
 use super::space::{AddressSpace, Place, Request, Source};
 use alloc::{sync::Arc, vec::Vec};
 use bannock_elf::{
@@ -170,7 +171,11 @@ impl Image {
     /// Maps all segments; returns what is added to the file's addresses.
     fn map(&self, space: &AddressSpace, place: Place) -> Result<usize, Errno> {
         let span = size(self.plan.span.start)?..size(self.plan.span.end)?;
-        let alignment = size(self.plan.alignment)?.max(PAGE);
+        let mut alignment = size(self.plan.alignment)?.max(PAGE);
+        if span.len() >= HUGE_PAGE {
+            // So that huge pages of the file can be mapped as such.
+            alignment = alignment.max(HUGE_PAGE);
+        }
         let bias = match self.plan.kind {
             FileKind::Fixed => {
                 space

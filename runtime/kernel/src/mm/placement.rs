@@ -3,6 +3,9 @@
 use bannock_platform::{Errno, Layout, PAGE, host, page_floor, platform};
 use core::ops::Range;
 
+/// Bytes of a huge page.
+pub(super) const HUGE_PAGE: usize = bannock_platform::cache::HUGE_PAGE as usize;
+
 /// Addresses at the top of the program's part that stay free of it: the host puts its own stack
 /// and shared pages of the process there.
 const TOP_GAP: usize = 1 << 40;

@@ -138,7 +138,7 @@ impl AddressSpace {
             Place::Hint(new)
         };
         let to = self
-            .place(inner, place, new_len)
+            .place(inner, place, new_len, None)
             .map_err(|e| match (e, place) {
                 (Errno::ENOMEM | Errno::EPERM, Place::Fixed(_)) => Errno::EINVAL,
                 (other, _) => other,

@@ -4,7 +4,7 @@ use super::area::{Area, Attributes, Protection};
 use super::file::Mappable;
 use super::install::pieces;
 use super::map::AreaMap;
-use super::placement::Placement;
+use super::placement::{HUGE_PAGE, Placement};
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{
     Errno, PAGE, page_ceil,
@@ -88,6 +88,21 @@ impl Request<'_> {
             name: "",
         }
     }
+}
+
+/// Addresses for a large part of a file such that the file's huge pages can be mapped as such, as
+/// Linux does for files that have some (`thp_get_unmapped_area`).
+fn find_congruent(
+    map: &mut AreaMap,
+    len: usize,
+    offset: u64,
+    window: Range<usize>,
+    placement: &Placement,
+) -> Option<usize> {
+    let padded = len.checked_add(HUGE_PAGE - PAGE)?;
+    let found = map.find_down(padded, window, &placement.barred)?;
+    let distance = (offset as usize).wrapping_sub(found) % HUGE_PAGE;
+    found.checked_add(distance)
 }
 
 /// The address space of a process, or of several that share it until they execute (vfork(2)).
@@ -198,7 +213,11 @@ impl AddressSpace {
         let ready = self.code.lock();
         let (range, replaced) = {
             let mut inner = self.lock();
-            let range = self.place(&mut inner, request.place, len)?;
+            let offset = match request.source {
+                Source::File(_, offset) => Some(offset),
+                Source::Anonymous => None,
+            };
+            let range = self.place(&mut inner, request.place, len, offset)?;
             inner.check_growth(&range)?;
             let pieces = pieces(&range, request, &mut inner.next_object)?;
             let replaced = inner.install(&range, request, pieces)?;
@@ -212,12 +231,13 @@ impl AddressSpace {
         Ok(range.start)
     }
 
-    /// Picks the addresses of a mapping.
+    /// Picks the addresses of a mapping of `len` bytes, those of a file at `offset` in it.
     pub(super) fn place(
         &self,
         inner: &mut Inner,
         place: Place,
         len: usize,
+        offset: Option<u64>,
     ) -> Result<Range<usize>, Errno> {
         let at = |start: usize| Ok(start..start.checked_add(len).ok_or(Errno::ENOMEM)?);
         match place {
@@ -251,6 +271,13 @@ impl AddressSpace {
                 }
                 let window = &self.placement.window;
                 let below = window.start..self.placement.mapping_top;
+                if let Some(offset) = offset
+                    && len >= HUGE_PAGE
+                    && let Some(start) =
+                        find_congruent(&mut inner.map, len, offset, below.clone(), &self.placement)
+                {
+                    return at(start);
+                }
                 let start = inner.map.find_down(len, below, &self.placement.barred);
                 // Bottom-up above the usual window, as Linux does when it is full.
                 let start = start.or_else(|| {

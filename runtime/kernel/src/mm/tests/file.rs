@@ -59,3 +59,26 @@ fn file_offsets_that_overflow_are_refused() {
     };
     assert_eq!(space.map(&request), Err(Errno::EOVERFLOW));
 }
+
+#[test]
+fn large_parts_of_files_lie_so_that_huge_pages_can_be_mapped() {
+    const HUGE: usize = 2 << 20;
+    let space = space();
+    let file = HostFile::open(c"/proc/self/exe");
+    let at = |offset: usize, len| {
+        let source = Source::File(&*file, offset as u64);
+        let request = Request {
+            source,
+            ..file_request(&file, len, false)
+        };
+        space.map(&request).unwrap()
+    };
+    // Something to be out of step with.
+    map(&space, Place::Hint(0), PAGE).unwrap();
+    for offset in [0, PAGE, HUGE - PAGE, HUGE + 5 * PAGE] {
+        let start = at(offset, HUGE + PAGE);
+        assert_eq!((start - offset) % HUGE, 0, "{offset:#x}");
+    }
+    let small = at(0, PAGE);
+    assert_eq!(at(0, PAGE) + PAGE, small, "small parts stay close together");
+}
