@@ -265,7 +265,11 @@ pub fn compare_exchange(address: usize, expected: u32, new: u32) -> Result<u32, 
 ///
 /// # Errors
 /// `EFAULT`; `EINVAL` when `count` is over `limit`.
-pub fn get_many<T: Plain>(address: usize, count: usize, limit: usize) -> Result<Vec<T>, Errno> {
+pub fn get_many<T: Plain, C: FromIterator<T>>(
+    address: usize,
+    count: usize,
+    limit: usize,
+) -> Result<C, Errno> {
     if count > limit {
         return Err(Errno::EINVAL);
     }

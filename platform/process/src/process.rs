@@ -171,6 +171,11 @@ unsafe impl Platform for Process {
 
     fn take_interrupt(&self) -> u64 {
         let block = Block::current();
+        // Handlers of this thread are all that set it, after the signals: where it is clear, nothing
+        // has arrived, and looking is cheaper than taking.
+        if block.interrupt.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
         block.interrupt.store(0, Ordering::SeqCst);
         block.outside.swap(0, Ordering::SeqCst)
     }

@@ -2,7 +2,7 @@
 
 use super::filesystem::{FileSystem, NewFile, NewKind};
 use super::*;
-use crate::net::{EpollFile, Interest, wait};
+use crate::net::{Deadline, EpollFile, Interest, Ready, wait};
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::{Errno, cache::Pool, host};
 use linux_raw_sys::general as raw;
@@ -134,25 +134,40 @@ fn poll_sees_fifos_as_pipe_7_says() {
     };
     let quiet = table(&[&reader]);
     assert_eq!(
-        wait(&quiet, &[interest(0)], Some(0)),
-        Ok(vec![0]),
+        wait(&quiet, &[interest(0)], Deadline::after(Some(0))),
+        Ok(Ready::from_slice(&[0])),
         "no hang-up before the first writer"
     );
     let writer = open(&context, raw::O_WRONLY).unwrap();
     let files = table(&[&reader, &writer]);
     let both = [interest(0), interest(1)];
-    assert_eq!(wait(&files, &both, None), Ok(vec![0, OUT]));
+    assert_eq!(
+        wait(&files, &both, Deadline::after(None)),
+        Ok(Ready::from_slice(&[0, OUT]))
+    );
     assert_eq!(write(&writer, b"x"), Ok(1));
-    assert_eq!(wait(&files, &both, None), Ok(vec![IN, OUT]));
+    assert_eq!(
+        wait(&files, &both, Deadline::after(None)),
+        Ok(Ready::from_slice(&[IN, OUT]))
+    );
     files.remove(1).unwrap();
     drop(writer);
-    assert_eq!(wait(&files, &[interest(0)], None), Ok(vec![IN | HUP]));
+    assert_eq!(
+        wait(&files, &[interest(0)], Deadline::after(None)),
+        Ok(Ready::from_slice(&[IN | HUP]))
+    );
     read(&reader, 1).unwrap();
-    assert_eq!(wait(&files, &[interest(0)], None), Ok(vec![HUP]));
+    assert_eq!(
+        wait(&files, &[interest(0)], Deadline::after(None)),
+        Ok(Ready::from_slice(&[HUP]))
+    );
     let writer = open(&context, raw::O_WRONLY).unwrap();
     let last = table(&[&writer]);
     drop((reader, quiet, files));
-    assert_eq!(wait(&last, &[interest(0)], None), Ok(vec![OUT | ERR]));
+    assert_eq!(
+        wait(&last, &[interest(0)], Deadline::after(None)),
+        Ok(Ready::from_slice(&[OUT | ERR]))
+    );
 }
 
 #[test]
@@ -163,10 +178,10 @@ fn a_sleeping_poll_is_woken_by_a_writer() {
     let files = table(&[&reader]);
     let waiter = thread::spawn(move || {
         let interest = Interest { fd: 0, events: IN };
-        wait(&files, &[interest], None)
+        wait(&files, &[interest], Deadline::after(None))
     });
     write(&writer, b"x").unwrap();
-    assert_eq!(waiter.join().unwrap(), Ok(vec![IN]));
+    assert_eq!(waiter.join().unwrap(), Ok(Ready::from_slice(&[IN])));
 }
 
 #[test]
@@ -219,5 +234,8 @@ fn epoll_watches_fifos_by_level_edge_and_once() {
     // Instances are seen ready by poll, too.
     let files = table(&[&outer]);
     let interest = Interest { fd: 0, events: IN };
-    assert_eq!(wait(&files, &[interest], None), Ok(vec![IN]));
+    assert_eq!(
+        wait(&files, &[interest], Deadline::after(None)),
+        Ok(Ready::from_slice(&[IN]))
+    );
 }

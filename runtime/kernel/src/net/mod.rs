@@ -18,7 +18,7 @@ pub use epoll::EpollFile;
 pub use file::SocketFile;
 pub use names::{Key, Names, Registration};
 pub use rights::{InFlight, Parcel, Sendable};
-pub use select::{Deadline, Interest, Ready, wait};
+pub use select::{Deadline, Few, Interest, Ready, wait};
 pub use socket::{PeerCredentials, Received, Socket};
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use bannock_platform::{
     },
 };
 use linux_raw_sys::general as raw;
+use smallvec::SmallVec;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +23,11 @@ pub struct Interest {
     pub events: u16,
 }
 
+/// A list that is short for most programs: so short that it needs no memory of the heap.
+pub type Few<T> = SmallVec<[T; 4]>;
+
 /// Events of each descriptor (`POLL*`), in order.
-pub type Ready = Vec<u16>;
+pub type Ready = Few<u16>;
 
 /// Where one descriptor's events come from; its files stay open while they are waited for.
 struct Source {
@@ -39,7 +43,7 @@ struct Source {
 const ALWAYS: u16 = (raw::POLLERR | raw::POLLHUP | raw::POLLNVAL) as u16;
 
 impl Source {
-    fn of(files: &FileTable, interest: &Interest, list: &mut Vec<PollFd>) -> Self {
+    fn of(files: &FileTable, interest: &Interest, list: &mut Few<PollFd>) -> Self {
         let mut source = Self {
             kernel: None,
             host: None,
@@ -81,18 +85,13 @@ impl Source {
     }
 }
 
-/// Waits until one of `interests` is ready, for at most `timeout` nanoseconds.
+/// Waits until one of `interests` is ready, or `deadline` has come.
 ///
 /// # Errors
 /// `EINTR` when the calling thread has something to attend to, and what else the host said.
-pub fn wait(
-    files: &FileTable,
-    interests: &[Interest],
-    timeout: Option<u64>,
-) -> Result<Ready, Errno> {
-    let deadline = Deadline::after(timeout);
-    let mut list: Vec<PollFd> = Vec::new();
-    let sources: Vec<Source> = interests
+pub fn wait(files: &FileTable, interests: &[Interest], deadline: Deadline) -> Result<Ready, Errno> {
+    let mut list: Few<PollFd> = Few::new();
+    let sources: Few<Source> = interests
         .iter()
         .map(|interest| Source::of(files, interest, &mut list))
         .collect();
@@ -113,9 +112,9 @@ pub fn wait(
             .map(|(source, interest)| source.events(list) & (interest.events | ALWAYS))
             .collect()
     };
+    let mut left = deadline.span;
     loop {
         let ticket = poller.as_ref().map(|poller| poller.ticket());
-        let left = deadline.left();
         let ready = all(&[]);
         let immediate = left == Some(0) || ready.iter().any(|events| *events != 0);
         if list.is_empty() && immediate {
@@ -124,7 +123,10 @@ pub fn wait(
         match (&poller, ticket) {
             // Nothing of the host's: the thread sleeps until a file of the kernel changes.
             (Some(poller), Some(ticket)) if list.is_empty() => match poller.sleep(ticket, left) {
-                Ok(()) | Err(Errno::ETIMEDOUT) => continue,
+                Ok(()) | Err(Errno::ETIMEDOUT) => {
+                    left = deadline.left();
+                    continue;
+                }
                 Err(error) => return Err(error),
             },
             _ => {}
@@ -135,6 +137,7 @@ pub fn wait(
             Ok(_) => return Ok(all(&list)),
             Err(error) => Poller::after_host(error)?,
         }
+        left = deadline.left();
     }
 }
 
@@ -143,6 +146,8 @@ pub fn wait(
 pub struct Deadline {
     /// Monotonic time in nanoseconds.
     at: Option<u64>,
+    /// How far away it was when it was made, in nanoseconds.
+    span: Option<u64>,
 }
 
 impl Deadline {
@@ -151,6 +156,7 @@ impl Deadline {
     pub fn after(timeout: Option<u64>) -> Self {
         Self {
             at: timeout.map(|t| time::monotonic().saturating_add(t)),
+            span: timeout,
         }
     }
 
@@ -159,7 +165,10 @@ impl Deadline {
     #[must_use]
     pub fn resumed(thread: &Thread, timeout: Option<u64>) -> Self {
         match thread.take_deadline() {
-            Some(at) => Self { at: Some(at) },
+            Some(at) => Self {
+                at: Some(at),
+                span: Some(at.saturating_sub(time::monotonic())),
+            },
             None => Self::after(timeout),
         }
     }
@@ -210,19 +219,25 @@ mod tests {
         let writer_fd = add(Some(writer), Kind::Pipe, raw::O_WRONLY);
         let interest = |fd, events| Interest { fd, events };
         let quiet = [interest(reader, IN), interest(-1, IN)];
-        assert_eq!(wait(&files, &quiet, Some(1_000_000)), Ok(std::vec![0, 0]));
+        assert_eq!(
+            wait(&files, &quiet, Deadline::after(Some(1_000_000))),
+            Ok(Ready::from_slice(&[0, 0]))
+        );
         let mixed = [
             interest(reader, IN),
             interest(writer_fd, OUT),
             interest(9, IN),
         ];
         assert_eq!(
-            wait(&files, &mixed, None),
-            Ok(std::vec![0, OUT, raw::POLLNVAL as u16])
+            wait(&files, &mixed, Deadline::after(None)),
+            Ok(Ready::from_slice(&[0, OUT, raw::POLLNVAL as u16]))
         );
         let device = add(None, Kind::Device, raw::O_RDWR);
         let mixed = [interest(reader, IN), interest(device, IN | OUT)];
-        assert_eq!(wait(&files, &mixed, None), Ok(std::vec![0, IN | OUT]));
+        assert_eq!(
+            wait(&files, &mixed, Deadline::after(None)),
+            Ok(Ready::from_slice(&[0, IN | OUT]))
+        );
         file::write(
             writer,
             bannock_platform::host::From::Kernel(b"x"),
@@ -230,17 +245,23 @@ mod tests {
             file::Wait::Interruptible,
         )
         .unwrap();
-        assert_eq!(wait(&files, &mixed, None), Ok(std::vec![IN, IN | OUT]));
+        assert_eq!(
+            wait(&files, &mixed, Deadline::after(None)),
+            Ok(Ready::from_slice(&[IN, IN | OUT]))
+        );
         files.remove(writer_fd).unwrap();
-        let hangup = wait(&files, &[interest(reader, 0)], None).unwrap();
-        assert_eq!(hangup, std::vec![raw::POLLHUP as u16]);
+        let hangup = wait(&files, &[interest(reader, 0)], Deadline::after(None)).unwrap();
+        assert_eq!(hangup[..], [raw::POLLHUP as u16]);
     }
 
     #[test]
     fn nothing_to_wait_for_is_a_sleep() {
         let files = table();
         let before = time::monotonic();
-        assert_eq!(wait(&files, &[], Some(5_000_000)), Ok(Vec::new()));
+        assert_eq!(
+            wait(&files, &[], Deadline::after(Some(5_000_000))),
+            Ok(Ready::new())
+        );
         assert!(time::monotonic() - before >= 5_000_000);
     }
 }

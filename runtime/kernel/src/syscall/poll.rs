@@ -3,7 +3,7 @@
 use super::Argument::{Int, Pointer, Size};
 use super::caller::{signal_set, timeout};
 use super::{Call, Outcome, Row};
-use crate::net::{Deadline, Interest, wait};
+use crate::net::{Deadline, Few, Interest, wait};
 use crate::signal::{self, SignalSet};
 use alloc::vec::Vec;
 use bannock_platform::{Errno, host::time::Timespec, user, user::UserSlice};
@@ -49,8 +49,8 @@ fn poll_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) -> O
     if count > call.thread.process.descriptor_limit().min(MOST) {
         return Err(Errno::EINVAL);
     }
-    let entries: Vec<raw::pollfd> = user::get_many(address, count, MOST)?;
-    let interests: Vec<Interest> = entries
+    let entries: Few<raw::pollfd> = user::get_many(address, count, MOST)?;
+    let interests: Few<Interest> = entries
         .iter()
         .map(|e| Interest {
             fd: e.fd,
@@ -58,9 +58,7 @@ fn poll_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) -> O
         })
         .collect();
     let files = &call.thread.process.files;
-    let ready = signal::with_mask(call.thread, mask, || {
-        wait(files, &interests, deadline.left())
-    })?;
+    let ready = signal::with_mask(call.thread, mask, || wait(files, &interests, deadline))?;
     let mut at = address;
     for (entry, revents) in entries.iter().zip(&ready) {
         user::put(
@@ -131,7 +129,7 @@ fn select_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) ->
         set.get(fd / 8)
             .is_some_and(|byte| byte >> (fd % 8) & 1 != 0)
     };
-    let mut interests = Vec::new();
+    let mut interests: Few<Interest> = Few::new();
     for fd in 0..count {
         let wanted = sets.iter().zip(SETS).filter(|(set, _)| is_set(set, fd));
         let events = wanted.fold(None, |events, (_, (wait_for, _))| {
@@ -147,9 +145,7 @@ fn select_until(call: &Call<'_>, deadline: Deadline, mask: Option<SignalSet>) ->
     for interest in &interests {
         files.usable(interest.fd)?;
     }
-    let ready = signal::with_mask(call.thread, mask, || {
-        wait(files, &interests, deadline.left())
-    })?;
+    let ready = signal::with_mask(call.thread, mask, || wait(files, &interests, deadline))?;
     let mut total = 0;
     for ((set, (_, counts)), index) in sets.iter().zip(SETS).zip(1..) {
         if set.is_empty() {
