@@ -144,3 +144,30 @@ pub fn set_name(name: &core::ffi::CStr) {
 const fn raw_prctl_set_name() -> usize {
     linux_raw_sys::prctl::PR_SET_NAME as usize
 }
+
+/// Sets whether the calling process goes without huge pages, as its children and what it executes do
+/// (`PR_SET_THP_DISABLE`, prctl(2)).
+///
+/// # Errors
+/// What the host said.
+pub fn disable_huge_pages(disable: bool) -> Result<(), Errno> {
+    let operation = linux_raw_sys::prctl::PR_SET_THP_DISABLE as usize;
+    // SAFETY: no pointers; what memory holds does not change.
+    unsafe {
+        call(
+            raw::__NR_prctl,
+            [operation, usize::from(disable), 0, 0, 0, 0],
+        )
+    }
+    .map(drop)
+}
+
+/// Whether the calling process goes without huge pages (`PR_GET_THP_DISABLE`).
+///
+/// # Errors
+/// What the host said.
+pub fn huge_pages_disabled() -> Result<bool, Errno> {
+    let operation = linux_raw_sys::prctl::PR_GET_THP_DISABLE as usize;
+    // SAFETY: no pointers.
+    unsafe { call(raw::__NR_prctl, [operation, 0, 0, 0, 0, 0]) }.map(|value| value != 0)
+}

@@ -10,6 +10,10 @@ use bannock_platform::{
 use core::ops::Range;
 use linux_raw_sys::general as raw;
 
+/// Bytes from which on private memory gets huge pages (16 MiB): more than a thread's stack, and so
+/// much that what an untouched rest of a huge page wastes does not count.
+pub(super) const WORTH_HUGE_PAGES: usize = 16 << 20;
+
 /// A part of a mapping with a backing of its own.
 pub(super) struct Piece {
     area: Area,
@@ -145,6 +149,10 @@ impl Inner {
                 }
                 return Err(error);
             }
+            if is_worth_huge_pages(&piece.area) {
+                // Advice: without, pages are small.
+                let _ = memory::advise(pages, raw::MADV_HUGEPAGE);
+            }
         }
         let replaced = self.map.take(range.clone());
         self.forget_locked(&replaced);
@@ -246,6 +254,15 @@ impl Inner {
             Ok(())
         }
     }
+}
+
+/// Whether a new mapping gets huge pages without being asked for: what is this large and is not
+/// announced to stay sparse is a pool or a heap that a program spends its time in.
+fn is_worth_huge_pages(area: &Area) -> bool {
+    area.len() >= WORTH_HUGE_PAGES
+        && matches!(area.content, Content::Anonymous)
+        && area.protection.contains(Protection::WRITE)
+        && !area.attributes.contains(Attributes::NO_RESERVE)
 }
 
 /// Maps pages that nobody can access.

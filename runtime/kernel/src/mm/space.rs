@@ -2,7 +2,7 @@
 
 use super::area::{Area, Attributes, Protection};
 use super::file::Mappable;
-use super::install::pieces;
+use super::install::{WORTH_HUGE_PAGES, pieces};
 use super::map::AreaMap;
 use super::placement::{HUGE_PAGE, Placement};
 use alloc::{sync::Arc, vec::Vec};
@@ -90,8 +90,8 @@ impl Request<'_> {
     }
 }
 
-/// Addresses for a large part of a file such that the file's huge pages can be mapped as such, as
-/// Linux does for files that have some (`thp_get_unmapped_area`).
+/// Addresses for `len` bytes that lie within huge pages as `offset` does, so that huge pages can be
+/// mapped there (Linux `thp_get_unmapped_area`).
 fn find_congruent(
     map: &mut AreaMap,
     len: usize,
@@ -214,8 +214,9 @@ impl AddressSpace {
         let (range, replaced) = {
             let mut inner = self.lock();
             let offset = match request.source {
-                Source::File(_, offset) => Some(offset),
-                Source::Anonymous => None,
+                Source::File(_, offset) if len >= HUGE_PAGE => Some(offset),
+                Source::Anonymous if len >= WORTH_HUGE_PAGES => Some(0),
+                _ => None,
             };
             let range = self.place(&mut inner, request.place, len, offset)?;
             inner.check_growth(&range)?;
@@ -231,7 +232,8 @@ impl AddressSpace {
         Ok(range.start)
     }
 
-    /// Picks the addresses of a mapping of `len` bytes, those of a file at `offset` in it.
+    /// Picks the addresses of a mapping of `len` bytes: where it may have huge pages, they lie as
+    /// `offset` does within them.
     pub(super) fn place(
         &self,
         inner: &mut Inner,
@@ -272,7 +274,6 @@ impl AddressSpace {
                 let window = &self.placement.window;
                 let below = window.start..self.placement.mapping_top;
                 if let Some(offset) = offset
-                    && len >= HUGE_PAGE
                     && let Some(start) =
                         find_congruent(&mut inner.map, len, offset, below.clone(), &self.placement)
                 {

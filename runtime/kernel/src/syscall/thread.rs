@@ -120,7 +120,12 @@ fn prctl(call: &Call<'_>) -> Outcome {
         pr::PR_SET_VMA if value == pr::PR_SET_VMA_ANON_NAME as usize => Ok(0),
         pr::PR_GET_SECCOMP => Ok(0),
         pr::PR_GET_SECUREBITS => Ok(0),
-        pr::PR_GET_THP_DISABLE => Ok(0),
+        pr::PR_SET_THP_DISABLE if call.args[2..5] == [0; 3] => {
+            host::process::disable_huge_pages(value != 0).map(|()| 0)
+        }
+        pr::PR_GET_THP_DISABLE if call.args[1..5] == [0; 4] => {
+            host::process::huge_pages_disabled().map(usize::from)
+        }
         _ => Err(Errno::EINVAL),
     }
 }
