@@ -252,7 +252,8 @@ impl Fixed {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         let start = platform().layout().cache_start + self.extent.offset as usize;
-        // SAFETY: the range lies in the extent (`Pool::fixed`), which lies in the cache window: mapped and readable in every process for as long as it lives. Nobody writes to it: the
+        // SAFETY: the range lies in the extent (`Pool::fixed`), which lies in the cache window:
+        // mapped and readable in every process for as long as it lives. Nobody writes to it: the
         // extent's writers need it, and it is in here, never lent out; programs have it read-only or
         // private, see above.
         unsafe { core::slice::from_raw_parts(start as *const u8, self.len) }

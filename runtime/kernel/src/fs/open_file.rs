@@ -100,6 +100,12 @@ impl OpenFile {
         self.flags.store(flags, Ordering::Relaxed);
     }
 
+    /// Its position, where the kernel keeps it; else 0.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        *self.offset.lock()
+    }
+
     /// Where it lies, for files of a file system.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {

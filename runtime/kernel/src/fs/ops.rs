@@ -1,6 +1,7 @@
 //! What an open file does.
 
 use super::{Attributes, Changes, Handle, locks::LockTable};
+use crate::net::Socket;
 use crate::readiness::{Poller, Readiness, Watch};
 use crate::signal::Signal;
 use alloc::{sync::Arc, vec::Vec};
@@ -31,6 +32,8 @@ pub enum Kind {
     Timer,
     /// Signals to be read.
     Signals,
+    /// A process.
+    Process,
     /// A side of a pseudo-terminal.
     Terminal,
     /// A standard stream, terminal or not.
@@ -253,6 +256,11 @@ pub trait FileOps: Any + Send + Sync {
 
     /// `process` closed a descriptor of this file.
     fn closed(&self, _handle: &Handle, _process: i32) {}
+
+    /// The socket, where it is one: asked with every message.
+    fn as_socket(&self) -> Option<&Socket> {
+        None
+    }
 
     /// For downcasts to what a family of files knows about its own.
     fn as_any(&self) -> &dyn Any;

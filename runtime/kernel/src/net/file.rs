@@ -33,11 +33,7 @@ impl SocketFile {
     /// # Errors
     /// `ENOTSOCK`.
     pub fn of(handle: &Handle) -> Result<&Socket, Errno> {
-        handle
-            .file()
-            .downcast::<Self>()
-            .map(|file| &file.socket)
-            .ok_or(Errno::ENOTSOCK)
+        handle.ops().as_socket().ok_or(Errno::ENOTSOCK)
     }
 
     /// What an interrupted transfer answers (signal(7)).
@@ -138,6 +134,10 @@ impl FileOps for SocketFile {
             }
             _ => Err(Errno::ENOTTY),
         }
+    }
+
+    fn as_socket(&self) -> Option<&Socket> {
+        Some(&self.socket)
     }
 
     fn as_any(&self) -> &dyn Any {

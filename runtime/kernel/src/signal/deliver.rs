@@ -35,7 +35,17 @@ pub enum Leave {
 }
 
 /// Attends to everything that the calling thread has to, until it can go on.
+#[inline]
 pub fn attend(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: Option<Restart>) -> Leave {
+    absorb(thread);
+    // After nearly all calls.
+    if thread.attention() == 0 && restart.is_none() {
+        return Leave::Resume;
+    }
+    attend_to_all(thread, entry, restart)
+}
+
+fn attend_to_all(thread: &Arc<Thread>, entry: &mut Entry<'_>, restart: Option<Restart>) -> Leave {
     let mut restart = restart;
     let mut handled = false;
     loop {

@@ -25,7 +25,8 @@ pub use number::{DefaultAction, Signal, SignalSet};
 pub use queue::Queue;
 pub(crate) use send::send_timer;
 pub use send::{
-    absorb, broken_pipe, force, leave_to_others, resume, send_to_process, send_to_thread, wake,
+    absorb, broken_pipe, file_too_large, force, leave_to_others, resume, send_to_process,
+    send_to_thread, wake,
 };
 pub use state::{FaultContext, ProcessSignals, ThreadSignals};
 

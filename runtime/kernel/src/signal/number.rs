@@ -36,6 +36,9 @@ macro_rules! paste_number {
     (ILL) => {
         raw::SIGILL
     };
+    (XFSZ) => {
+        raw::SIGXFSZ
+    };
     (TRAP) => {
         raw::SIGTRAP
     };
@@ -98,7 +101,7 @@ macro_rules! paste_number {
     };
 }
 signals! {
-    HUP INT QUIT ILL TRAP BUS FPE KILL SEGV PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU VTALRM PROF WINCH SYS
+    HUP INT QUIT ILL TRAP BUS FPE KILL SEGV PIPE ALRM TERM CHLD CONT STOP TSTP TTIN TTOU VTALRM PROF WINCH SYS XFSZ
 }
 
 impl Signal {

@@ -105,9 +105,18 @@ pub fn force(thread: &Arc<Thread>, info: Info) {
 
 /// Raises `SIGPIPE` for the calling thread, as writing with nobody to read does.
 pub fn broken_pipe(thread: &Arc<Thread>) {
+    from_itself(thread, Signal::PIPE);
+}
+
+/// Raises `SIGXFSZ` for the calling thread, as writing beyond `RLIMIT_FSIZE` does.
+pub fn file_too_large(thread: &Arc<Thread>) {
+    from_itself(thread, Signal::XFSZ);
+}
+
+fn from_itself(thread: &Arc<Thread>, signal: Signal) {
     let process = &thread.process;
     let uid = process.ids.lock().user.real;
-    let info = Info::from_process(Signal::PIPE, raw::SI_USER as i32, process.id, uid);
+    let info = Info::from_process(signal, raw::SI_USER as i32, process.id, uid);
     // The limit does not concern standard signals.
     let _ = send_to_thread(thread, info);
 }
@@ -186,11 +195,15 @@ pub fn wake(thread: &Arc<Thread>, flag: u32) {
 
 /// Takes the platform's pending interrupt, and queues signals that came from outside of the
 /// container.
+#[inline]
 pub fn absorb(thread: &Arc<Thread>) {
     let outside = SignalSet(platform().take_interrupt());
-    if outside.is_empty() {
-        return;
+    if !outside.is_empty() {
+        queue(thread, outside);
     }
+}
+
+fn queue(thread: &Arc<Thread>, outside: SignalSet) {
     for signal in outside.iter() {
         if signal.number() == TIMER_SIGNAL {
             expire(&thread.process);

@@ -131,7 +131,6 @@ pub(super) const ROWS: &[Row] = &[
     Row::refused(raw::__NR_bpf, "bpf", "would run code in the host"),
     Row::absent(raw::__NR_io_pgetevents, "io_pgetevents", ""),
     Row::absent(raw::__NR_uretprobe, "uretprobe", ""),
-    Row::absent(raw::__NR_pidfd_send_signal, "pidfd_send_signal", ""),
     Row::refused(
         raw::__NR_io_uring_setup,
         "io_uring_setup",
@@ -165,7 +164,6 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::refused(raw::__NR_fsmount, "fsmount", "mounts come from the session"),
     Row::refused(raw::__NR_fspick, "fspick", "mounts come from the session"),
-    Row::absent(raw::__NR_pidfd_open, "pidfd_open", ""),
     Row::refused(
         raw::__NR_pidfd_getfd,
         "pidfd_getfd",

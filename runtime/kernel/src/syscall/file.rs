@@ -1,11 +1,11 @@
 //! Bytes of files: read, write, seek, truncate, make durable.
 
 use super::subject::{self, handle, restartable};
-use super::{Argument::*, Call, Outcome, Row};
+use super::{Argument::*, Call, Outcome, Row, file_size};
 use crate::fs::walk::How;
 use crate::fs::{Changes, FileType, Handle, Kind};
 use bannock_platform::host::{self, file::UserVector};
-use bannock_platform::{Errno, user::UserSlice};
+use bannock_platform::{Errno, platform, user::UserSlice};
 use linux_raw_sys::general as raw;
 
 /// Most bytes of one transfer (Linux `MAX_RW_COUNT`).
@@ -92,7 +92,13 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn buffer(call: &Call<'_>) -> Result<UserSlice, Errno> {
-    UserSlice::new(call.word(1), call.word(2).min(MAX_TRANSFER))
+    let (start, len) = (call.word(1), call.word(2));
+    // Linux looks at the whole range before it cuts it.
+    let end = start.checked_add(len).ok_or(Errno::EFAULT)?;
+    if len > MAX_TRANSFER && end > platform().layout().user_end {
+        return Err(Errno::EFAULT);
+    }
+    UserSlice::new(start, len.min(MAX_TRANSFER))
 }
 
 /// The offset at argument `index`.
@@ -113,7 +119,7 @@ fn read(call: &Call<'_>) -> Outcome {
 }
 
 fn write(call: &Call<'_>) -> Outcome {
-    restartable(handle(call, 0)?.write(host::From::User(buffer(call)?), None))
+    file_size::write(call, &*handle(call, 0)?, buffer(call)?, None)
 }
 
 fn pread(call: &Call<'_>) -> Outcome {
@@ -127,7 +133,7 @@ fn pwrite(call: &Call<'_>) -> Outcome {
     let file = handle(call, 0)?;
     let at = offset(call, 3)?;
     seekable(&file)?;
-    restartable(file.write(host::From::User(buffer(call)?), Some(at)))
+    file_size::write(call, &file, buffer(call)?, Some(at))
 }
 
 fn vector(call: &Call<'_>) -> Result<UserVector, Errno> {
@@ -139,7 +145,7 @@ fn readv(call: &Call<'_>) -> Outcome {
 }
 
 fn writev(call: &Call<'_>) -> Outcome {
-    restartable(handle(call, 0)?.write_vectored(&vector(call)?, None, 0))
+    file_size::write_vectored(call, &*handle(call, 0)?, &vector(call)?, None, 0)
 }
 
 fn preadv(call: &Call<'_>) -> Outcome {
@@ -153,7 +159,7 @@ fn pwritev(call: &Call<'_>) -> Outcome {
     let file = handle(call, 0)?;
     let at = offset(call, 3)?;
     seekable(&file)?;
-    restartable(file.write_vectored(&vector(call)?, Some(at), 0))
+    file_size::write_vectored(call, &file, &vector(call)?, Some(at), 0)
 }
 
 /// Offset and flags of preadv2(2) and pwritev2(2); -1 means the file's position.
@@ -178,7 +184,7 @@ fn preadv2(call: &Call<'_>) -> Outcome {
 fn pwritev2(call: &Call<'_>) -> Outcome {
     let file = handle(call, 0)?;
     let (at, flags) = positioned(call, &file)?;
-    restartable(file.write_vectored(&vector(call)?, at, flags))
+    file_size::write_vectored(call, &file, &vector(call)?, at, flags)
 }
 
 fn lseek(call: &Call<'_>) -> Outcome {
@@ -197,6 +203,7 @@ fn truncate(call: &Call<'_>) -> Outcome {
         _ => return Err(Errno::EINVAL),
     }
     attributes.check(&subject::credentials(call), crate::fs::attributes::W_OK)?;
+    file_size::check_growth(call, size, attributes.size)?;
     subject::change(
         &target,
         &Changes {
@@ -213,6 +220,7 @@ fn ftruncate(call: &Call<'_>) -> Outcome {
     if !file.file().is_writable() || file.kind() != Kind::Regular {
         return Err(Errno::EINVAL);
     }
+    file_size::check_growth(call, size, file.size()?)?;
     file.ops().change(
         &file,
         &Changes {
@@ -231,6 +239,9 @@ fn fallocate(call: &Call<'_>) -> Outcome {
     }
     if !file.file().is_writable() {
         return Err(Errno::EBADF);
+    }
+    if call.uint(1) & raw::FALLOC_FL_KEEP_SIZE == 0 && file.kind() == Kind::Regular {
+        file_size::check_growth(call, at.saturating_add(len), file.size()?)?;
     }
     restartable(file.ops().allocate(&file, call.uint(1), at, len))?;
     Ok(0)

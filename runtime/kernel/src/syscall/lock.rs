@@ -11,6 +11,10 @@ use linux_raw_sys::general as raw;
 
 /// flock(2).
 pub(super) fn whole(_: &Call<'_>, file: &Handle, operation: u32) -> Outcome {
+    if operation & raw::LOCK_MAND != 0 {
+        // Mandatory locks are gone from Linux; asking for them does nothing.
+        return Ok(0);
+    }
     let wait = operation & raw::LOCK_NB == 0;
     let kind = match operation & !raw::LOCK_NB {
         raw::LOCK_SH => Some(false),
@@ -57,13 +61,13 @@ pub(super) fn record(call: &Call<'_>, file: &Handle, command: u32) -> Outcome {
             file.note_record_lock();
             return Ok(0);
         }
-        // The host's process numbers mean nothing here; 0 stands for a process outside.
-        let pid = call
-            .thread
-            .process
-            .container
-            .process(answer.l_pid)
-            .map_or(0, |p| p.id);
+        // The host's process numbers mean nothing here; 0 stands for a process outside, and -1 for no
+        // process, as with locks of open files.
+        let container = &call.thread.process.container;
+        let pid = match answer.l_pid {
+            -1 => -1,
+            id => container.process(id).map_or(0, |p| p.id),
+        };
         user::put(
             address,
             &raw::flock {

@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::emulated(raw::__NR_fork, "fork", &[], fork),
     Row::emulated(raw::__NR_vfork, "vfork", &[], vfork),
     Row::emulated(raw::__NR_clone, "clone", &[Flags, Pointer, Pointer, Pointer, Pointer], clone_call)
-        .with_notes("threads as libraries make them, processes that share nothing, and CLONE_VM with CLONE_VFORK; namespaces EPERM; others, CLONE_PIDFD among them, EINVAL"),
+        .with_notes("threads as libraries make them, processes that share nothing, and CLONE_VM with CLONE_VFORK; namespaces EPERM; others EINVAL"),
     Row::emulated(raw::__NR_clone3, "clone3", &[Pointer, Size], clone3)
         .with_notes("as clone; set_tid and cgroup EINVAL"),
     Row::emulated(raw::__NR_execve, "execve", &[Path, Pointer, Pointer], execve)
@@ -64,6 +64,7 @@ fn clone_call(call: &Call<'_>) -> Outcome {
         call,
         &clone::Request {
             flags: flags & !0xff,
+            pidfd: call.word(2),
             stack: call.word(1),
             parent_tid: call.word(2),
             child_tid: call.word(3),
@@ -99,7 +100,7 @@ fn clone3(call: &Call<'_>) -> Outcome {
     }
     let [
         flags,
-        _pidfd,
+        pidfd,
         child_tid,
         parent_tid,
         exit_signal,
@@ -125,6 +126,7 @@ fn clone3(call: &Call<'_>) -> Outcome {
     let top = stack.checked_add(stack_size).ok_or(Errno::EINVAL)?;
     let request = clone::Request {
         flags,
+        pidfd: pidfd as usize,
         stack: top as usize,
         parent_tid: parent_tid as usize,
         child_tid: child_tid as usize,

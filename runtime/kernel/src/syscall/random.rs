@@ -1,7 +1,7 @@
 //! Random bytes.
 
 use super::{Argument::*, Call, Outcome, Row};
-use bannock_platform::{Errno, host, user::UserSlice};
+use bannock_platform::{Errno, PAGE, host, user::UserSlice};
 use linux_raw_sys::general as raw;
 
 pub(super) const ROWS: &[Row] = &[Row::emulated(
@@ -29,7 +29,8 @@ fn getrandom(call: &Call<'_>) -> Outcome {
     let mut done = 0;
     let mut bytes = [0; 256];
     while !into.is_empty() {
-        let part = into.take(bytes.len());
+        // Up to the end of a page: what lies before one that is not there is filled.
+        let part = into.take(bytes.len().min(PAGE - into.start() % PAGE));
         let chunk = bytes.get_mut(..part.len()).ok_or(Errno::EIO)?;
         host::random(chunk)?;
         if let Err(error) = part.write(chunk) {

@@ -243,14 +243,14 @@ fn sigaltstack(call: &Call<'_>) -> Outcome {
 }
 
 /// `SI_USER` or `SI_TKILL` from the caller.
-fn from_caller(call: &Call<'_>, signal: Number, code: i32) -> Info {
+pub(super) fn from_caller(call: &Call<'_>, signal: Number, code: i32) -> Info {
     let process = &call.thread.process;
     let uid = process.ids.lock().user.real;
     Info::from_process(signal, code, process.id, uid)
 }
 
 /// Whether the caller may send to `target` (kill(2)).
-fn may_send(call: &Call<'_>, signal: Option<Number>, target: &Process) -> bool {
+pub(super) fn may_send(call: &Call<'_>, signal: Option<Number>, target: &Process) -> bool {
     let process = &call.thread.process;
     if process.id == target.id {
         return true;
@@ -365,7 +365,12 @@ fn tgkill(call: &Call<'_>) -> Outcome {
 
 /// What a program says about a signal that it queues; only to itself may it claim to be the kernel
 /// or kill(2).
-fn queued(call: &Call<'_>, target: i32, signal: Number, address: usize) -> Result<Info, Errno> {
+pub(super) fn queued(
+    call: &Call<'_>,
+    target: i32,
+    signal: Number,
+    address: usize,
+) -> Result<Info, Errno> {
     let info = Info::from_words(signal, user::get(address)?);
     if (info.code() >= 0 || info.code() == raw::SI_TKILL) && target != call.thread.process.id {
         return Err(Errno::EPERM);

@@ -19,6 +19,7 @@ const FAMILIES: &[&[Row]] = &[
     super::limits::ROWS,
     super::memory::ROWS,
     super::message::ROWS,
+    super::pidfd::ROWS,
     super::poll::ROWS,
     super::process::ROWS,
     super::random::ROWS,

@@ -1,7 +1,7 @@
 //! Waiting for children.
 
 use super::{Argument::*, Call, Outcome, Row};
-use crate::task::{self, Select};
+use crate::task::{self, ProcessFile, Select};
 use bannock_platform::{Errno, user};
 use core::sync::atomic::Ordering;
 use linux_raw_sys::general as raw;
@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Row] = &[
         &[Int, Int, Pointer, Flags, Pointer],
         waitid,
     )
-    .with_notes("P_PIDFD answers EINVAL: there are no process descriptors"),
+    .with_notes("P_ALL, P_PID, P_PGID, P_PIDFD"),
 ];
 
 const ALL: u32 = 0x4000_0000;
@@ -59,15 +59,37 @@ fn waitid(call: &Call<'_>) -> Outcome {
         return Err(Errno::EINVAL);
     }
     let id = call.int(1);
+    let mut options = options;
+    let mut never_waits = false;
     let select = match call.uint(0) {
+        raw::P_PIDFD if id >= 0 => {
+            let handle = call.thread.process.files.usable(id)?;
+            let file = handle.file();
+            never_waits = options & raw::WNOHANG == 0 && file.flags() & raw::O_NONBLOCK != 0;
+            if never_waits {
+                options |= raw::WNOHANG;
+            }
+            match ProcessFile::process_of(&handle) {
+                // One that was waited for is nobody's child.
+                Err(Errno::ESRCH) => return Err(Errno::ECHILD),
+                other => Select::Process(other?.id),
+            }
+        }
         raw::P_ALL => Select::Any,
         raw::P_PID if id > 0 => Select::Process(id),
         raw::P_PGID if id >= 0 => Select::Group(if id == 0 { own_group(call) } else { id }),
         _ => return Err(Errno::EINVAL),
     };
-    let found = task::wait(call.thread, select, options)?;
+    let mut found = task::wait(call.thread, select, options);
+    if never_waits && found == Ok(None) {
+        found = Err(Errno::EAGAIN);
+    }
+    // Linux fills the information in whether or not there is any, unless the call is made again.
+    if found == Err(Errno::RESTART) {
+        return Err(Errno::RESTART);
+    }
     let mut info = [0u64; 16];
-    if let Some(change) = &found {
+    if let Ok(Some(change)) = &found {
         info = *crate::signal::Info::child(crate::signal::Signal::CHLD, &change.child).words();
         user::put_if(call.word(4), change.usage.words())?;
     }
@@ -80,5 +102,5 @@ fn waitid(call: &Call<'_>) -> Outcome {
             &(fourth as u32),
         )?;
     }
-    Ok(0)
+    found.map(|_| 0)
 }

@@ -139,6 +139,7 @@ fn reap(parent: &Process, child: &Process) -> bool {
     if !child.container.remove_process(child.id) {
         return false;
     }
+    child.over.changed();
     let used = child
         .life
         .lock()

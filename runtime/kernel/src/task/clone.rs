@@ -1,6 +1,7 @@
 //! New threads and processes.
 
-use super::{Process, Thread, exit};
+use super::{Process, ProcessFile, Thread, exit};
+use crate::fs::{Handle, OpenFile};
 use crate::signal::{AltStack, Signal};
 use alloc::sync::Arc;
 use bannock_platform::{Errno, Registers, Spawn, SpawnKind, current, platform, user};
@@ -12,6 +13,8 @@ use linux_raw_sys::general as raw;
 pub struct Request {
     /// `CLONE_*`, without the exit signal.
     pub flags: u64,
+    /// Word that gets a descriptor of the child in the caller (`CLONE_PIDFD`).
+    pub pidfd: usize,
     /// Stack pointer of the child; 0 for the caller's.
     pub stack: usize,
     /// Word that gets the id in the caller (`CLONE_PARENT_SETTID`).
@@ -39,6 +42,7 @@ const KNOWN: u64 = raw::CLONE_CLEAR_SIGHAND
         | raw::CLONE_FS
         | raw::CLONE_FILES
         | raw::CLONE_SIGHAND
+        | raw::CLONE_PIDFD
         | raw::CLONE_VFORK
         | raw::CLONE_PARENT
         | raw::CLONE_THREAD
@@ -65,6 +69,12 @@ impl Request {
             return Err(Errno::EPERM);
         }
         if self.flags & !KNOWN != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let word_twice = self.has(raw::CLONE_PARENT_SETTID) && self.parent_tid == self.pidfd;
+        if self.has(raw::CLONE_PIDFD)
+            && (word_twice || self.has(raw::CLONE_THREAD) || self.has(raw::CLONE_DETACHED))
+        {
             return Err(Errno::EINVAL);
         }
         let shared = self.flags & SHARED;
@@ -136,9 +146,17 @@ impl Start<'_> {
     }
 
     fn process(&self, exit_signal: Option<Signal>) -> Result<(), Errno> {
+        let descriptor = match self.request.has(raw::CLONE_PIDFD) {
+            true => Some(Descriptor::reserve(self.thread, self.request.pidfd)?),
+            false => None,
+        };
         let parent = &self.thread.process;
         let space = parent.space();
         let child = parent.files.fork_with(self.id, |files| {
+            if let Some(descriptor) = &descriptor {
+                // Only the parent has it.
+                files.remove(descriptor.number)?;
+            }
             let child = parent.fork(self.id, files);
             *child.exit_signal.lock() = exit_signal;
             if self.request.flags & raw::CLONE_CLEAR_SIGHAND != 0 {
@@ -160,6 +178,9 @@ impl Start<'_> {
                 self.start(&child).map(|()| child)
             })
         })?;
+        if let Some(descriptor) = descriptor {
+            descriptor.keep(&child);
+        }
         if child.container.ending().is_some() {
             exit::begin(&child, super::ExitStatus::Killed(Signal::KILL));
         }
@@ -233,5 +254,49 @@ impl Start<'_> {
             return Err(error);
         }
         Ok(())
+    }
+}
+
+/// A descriptor for a process that is being made; closed where that fails.
+struct Descriptor<'a> {
+    parent: &'a Process,
+    number: i32,
+    file: Arc<OpenFile>,
+    kept: bool,
+}
+
+impl<'a> Descriptor<'a> {
+    /// Makes one, and writes its number to `address`.
+    fn reserve(thread: &'a Thread, address: usize) -> Result<Self, Errno> {
+        let parent = &*thread.process;
+        let file = ProcessFile::open(None, 0);
+        let handle = Handle::new(Arc::clone(&file), None, parent.id);
+        let number = parent
+            .files
+            .insert(handle, 0, true, parent.descriptor_limit())?;
+        let descriptor = Self {
+            parent,
+            number,
+            file,
+            kept: false,
+        };
+        user::put(address, &number)?;
+        Ok(descriptor)
+    }
+
+    fn keep(mut self, child: &Arc<Process>) {
+        if let Some(file) = self.file.downcast::<ProcessFile>() {
+            file.set(child);
+        }
+        self.kept = true;
+    }
+}
+
+impl Drop for Descriptor<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Another thread may have closed it already.
+            let _ = self.parent.files.remove(self.number);
+        }
     }
 }

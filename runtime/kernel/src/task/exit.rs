@@ -109,6 +109,7 @@ fn end_process(process: &Arc<Process>) {
         status
     };
     crate::tty::after_end(process, groups);
+    process.over.changed();
     let (code, detail) = status.to_info();
     children::notify_parent(process, code, detail);
     if process.id == MAIN {

@@ -2,14 +2,23 @@
 
 use crate::mm::MemoryLimits;
 use bannock_platform::{Errno, sync::Mutex};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use linux_raw_sys::general as raw;
 
 const COUNT: usize = raw::RLIM_NLIMITS as usize;
 const UNLIMITED: u64 = u64::MAX;
+/// Descriptors that a process may have at first.
+const DESCRIPTORS: u64 = 1024;
 
 /// The limits of a process: soft and hard, by resource. They are the kernel's own; the host's never
 /// show, and no host limit is changed.
-pub struct Limits(Mutex<[[u64; 2]; COUNT]>);
+pub struct Limits {
+    values: Mutex<[[u64; 2]; COUNT]>,
+    /// Whether `RLIMIT_FSIZE` was ever set: every write asks.
+    limits_files: AtomicBool,
+    /// `RLIMIT_NOFILE`: every poll asks.
+    descriptors: AtomicU64,
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -18,7 +27,7 @@ impl Default for Limits {
             (raw::RLIMIT_STACK, [8 << 20, UNLIMITED]),
             // No core dump is ever written: it would hold the program's secrets.
             (raw::RLIMIT_CORE, [0, 0]),
-            (raw::RLIMIT_NOFILE, [1024, 1 << 20]),
+            (raw::RLIMIT_NOFILE, [DESCRIPTORS, 1 << 20]),
             (raw::RLIMIT_NPROC, [1 << 15, 1 << 15]),
             (raw::RLIMIT_MEMLOCK, [8 << 20, 8 << 20]),
             (raw::RLIMIT_SIGPENDING, [1 << 15, 1 << 15]),
@@ -31,7 +40,11 @@ impl Default for Limits {
                 *slot = value;
             }
         }
-        Self(Mutex::new(limits))
+        Self {
+            values: Mutex::new(limits),
+            limits_files: AtomicBool::new(false),
+            descriptors: AtomicU64::new(DESCRIPTORS),
+        }
     }
 }
 
@@ -39,7 +52,11 @@ impl Limits {
     /// A copy for a child.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self(Mutex::new(*self.0.lock()))
+        Self {
+            values: Mutex::new(*self.values.lock()),
+            limits_files: AtomicBool::new(self.limits_files.load(Ordering::Relaxed)),
+            descriptors: AtomicU64::new(self.descriptors.load(Ordering::Relaxed)),
+        }
     }
 
     /// Soft and hard limit of `resource`.
@@ -47,7 +64,7 @@ impl Limits {
     /// # Errors
     /// `EINVAL` for a resource that Linux does not have.
     pub fn get(&self, resource: u32) -> Result<[u64; 2], Errno> {
-        self.0
+        self.values
             .lock()
             .get(resource as usize)
             .copied()
@@ -65,7 +82,7 @@ impl Limits {
         [soft, hard]: [u64; 2],
         privileged: bool,
     ) -> Result<(), Errno> {
-        let mut limits = self.0.lock();
+        let mut limits = self.values.lock();
         let slot = limits.get_mut(resource as usize).ok_or(Errno::EINVAL)?;
         if soft > hard {
             return Err(Errno::EINVAL);
@@ -75,6 +92,11 @@ impl Limits {
             return Err(Errno::EPERM);
         }
         *slot = [soft, hard];
+        match resource {
+            raw::RLIMIT_FSIZE => self.limits_files.store(true, Ordering::Relaxed),
+            raw::RLIMIT_NOFILE => self.descriptors.store(soft, Ordering::Relaxed),
+            _ => {}
+        }
         Ok(())
     }
 
@@ -93,7 +115,16 @@ impl Limits {
     /// `RLIMIT_NOFILE`.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        usize::try_from(self.soft(raw::RLIMIT_NOFILE)).unwrap_or(usize::MAX)
+        usize::try_from(self.descriptors.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    /// `RLIMIT_FSIZE` in bytes; `None` for no limit.
+    #[must_use]
+    pub fn file_size(&self) -> Option<u64> {
+        if !self.limits_files.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.soft(raw::RLIMIT_FSIZE)).filter(|limit| *limit != UNLIMITED)
     }
 
     /// `RLIMIT_STACK` in bytes.

@@ -71,6 +71,8 @@ pub struct Process {
     pub timers: Timers,
     /// What it runs.
     pub program: Mutex<Program>,
+    /// Says when it has ended, and when it has been waited for.
+    pub over: Arc<Readiness>,
     /// Woken when a child changes.
     pub children_changed: WaitQueue,
     /// The signal that its parent gets at its end; `None` for none.
@@ -138,6 +140,7 @@ impl Process {
             signals_changed: Arc::new(Readiness::new()),
             timers: Timers::default(),
             program: Mutex::new(Program::default()),
+            over: Arc::new(Readiness::new()),
             children_changed: WaitQueue::new(),
             exit_signal: Mutex::new(Some(Signal::CHLD)),
             parent_death_signal: AtomicI32::new(0),

@@ -165,7 +165,8 @@ fn clone_refuses_what_it_cannot_do() {
     let made = |request: &clone::Request| clone::clone(&thread, &registers, request);
     assert_eq!(made(&flags(raw::CLONE_NEWUSER)), Err(Errno::EPERM));
     for bad in [
-        raw::CLONE_PIDFD,
+        raw::CLONE_PIDFD | raw::CLONE_THREAD | raw::CLONE_VM,
+        raw::CLONE_PIDFD | raw::CLONE_PARENT_SETTID,
         raw::CLONE_VM,
         raw::CLONE_FILES,
         raw::CLONE_THREAD,

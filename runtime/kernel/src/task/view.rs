@@ -9,6 +9,7 @@ use crate::signal::SignalSet;
 use alloc::{sync::Arc, vec::Vec};
 use bannock_platform::current;
 use core::sync::atomic::Ordering;
+use linux_raw_sys::general as raw;
 
 fn joined(strings: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -57,9 +58,10 @@ impl ProcessView for Process {
         }
     }
 
-    fn name(&self) -> Vec<u8> {
-        let name = self
-            .first_thread()
+    fn name(&self, id: i32) -> Vec<u8> {
+        let thread = Self::threads(self).into_iter().find(|t| t.id == id);
+        let name = thread
+            .or_else(|| self.first_thread())
             .map(|thread| thread.name())
             .unwrap_or_default();
         name.into_iter().take_while(|byte| *byte != 0).collect()
@@ -117,11 +119,13 @@ impl ProcessView for Process {
         ]
     }
 
-    fn signals(&self) -> [u64; 4] {
-        let pending = bits(self.signals.lock().pending.set());
-        let blocked = self
-            .first_thread()
-            .map_or(0, |thread| bits(thread.signals.lock().mask));
+    fn signals(&self, id: i32) -> [u64; 5] {
+        let shared = bits(self.signals.lock().pending.set());
+        let thread = Self::threads(self).into_iter().find(|t| t.id == id);
+        let (own, blocked) = thread.map_or((0, 0), |thread| {
+            let signals = thread.signals.lock();
+            (bits(signals.pending.set()), bits(signals.mask))
+        });
         let signals = self.signals.lock();
         let which = |wanted: fn(&crate::signal::Action) -> bool| {
             (1..=64)
@@ -130,11 +134,22 @@ impl ProcessView for Process {
                 .fold(0, |bits, signal| bits | 1 << (signal.number() - 1))
         };
         [
-            pending,
+            own,
+            shared,
             blocked,
             which(|action| action.handler == SIG_IGN),
             which(|action| action.handler > SIG_IGN),
         ]
+    }
+
+    fn signal_limit(&self) -> u64 {
+        self.limits
+            .get(raw::RLIMIT_SIGPENDING)
+            .map_or(0, |[soft, _]| soft)
+    }
+
+    fn no_new_privileges(&self) -> bool {
+        self.no_new_privileges.load(Ordering::Relaxed)
     }
 
     fn times(&self) -> [u64; 3] {
@@ -154,6 +169,11 @@ impl ProcessSource for Container {
     fn get(&self, id: i32) -> Option<Arc<dyn ProcessView>> {
         self.process(id)
             .map(|process| process as Arc<dyn ProcessView>)
+    }
+
+    fn of_thread(&self, id: i32) -> Option<(i32, Arc<dyn ProcessView>)> {
+        let process = Arc::clone(&self.thread(id)?.process);
+        Some((process.id, process as Arc<dyn ProcessView>))
     }
 
     fn caller(&self) -> (i32, i32) {

@@ -4,7 +4,8 @@
  * Commands come by standard input, one a line; messages are frames of the real protocols, in hex:
  *   channel FRAME             ask on every descriptor of container and host
  *   las SOCKET FRAME IMAGE    connect to the LAS as anybody may, and have it start IMAGE
- * Started as an image itself (`as-instance FRAME`), it asks on the channel that the LAS gave it.
+ * Started as an image itself (`as-instance FRAME`), it asks on the channel that the LAS gave it. Started as
+ * `call runtime|own NUMBER` it makes one host call without arguments, from the runtime's text or from its own.
  */
 #include "report.h"
 #include <elf.h>
@@ -131,7 +132,7 @@ static void prove(const struct way *way)
     say("way %s: host descriptor 5 has %ld bytes, result %ld", way->name, (long)status.st_size, result);
 }
 
-static void find_ways(void)
+static void find_runtime(void)
 {
     struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
     sigaction(SIGSEGV, &action, NULL);
@@ -154,8 +155,10 @@ static void find_ways(void)
     }
     prove(way);
     ways_found++;
-    const struct way *first = &ways[0];
+}
 
+static void find_vdso(const struct way *first)
+{
     /* The host's own list of mappings says where its vDSO is. */
     static char maps[1 << 16];
     long fd = host(first, SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY, 0, 0, 0), total = 0, got;
@@ -167,7 +170,7 @@ static void find_ways(void)
     while (line && line > maps && line[-1] != '\n')
         line--;
     if (line && sscanf(line, "%lx-%lx", &start, &end) == 2) {
-        way = &ways[ways_found];
+        struct way *way = &ways[ways_found];
         way->name = "vDSO";
         if (find_call(way, (void *)start, end - start)) {
             prove(way);
@@ -176,16 +179,38 @@ static void find_ways(void)
             say("way vDSO: no call that returns");
         }
     }
+}
 
+static void find_own(const struct way *first)
+{
     /* Switch the dispatch of system calls off, and make them from memory of our own. */
     unsigned char *own = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memcpy(own, (unsigned char[]){0x0f, 0x05, 0xc3}, 3);
     long off = host(first, SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0, 0);
     say("dispatch switched off: %ld", off);
-    way = &ways[ways_found];
-    *way = (struct way){"own text", (uintptr_t)own, 0};
-    prove(way);
-    ways_found++;
+    ways[ways_found++] = (struct way){"own text", (uintptr_t)own, 0};
+}
+
+static void find_ways(void)
+{
+    find_runtime();
+    if (!ways_found)
+        return;
+    find_vdso(&ways[0]);
+    find_own(&ways[0]);
+    prove(&ways[ways_found - 1]);
+}
+
+static int call_once(int from_own, long number)
+{
+    find_runtime();
+    if (!ways_found)
+        return 1;
+    if (from_own)
+        find_own(&ways[0]);
+    say("calls");
+    say("the host answers %ld", host(&ways[ways_found - 1], number, 0, 0, 0, 0, 0, 0));
+    return 0;
 }
 
 static unsigned char frame[1 << 20];
@@ -309,6 +334,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "as-instance") == 0)
         return as_instance(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "call") == 0)
+        return call_once(strcmp(argv[2], "own") == 0, atol(argv[3]));
     static char line[1 << 20];
     find_ways();
     say("ready");

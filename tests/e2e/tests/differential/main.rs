@@ -130,6 +130,7 @@ fn programs_and_processes() {
         ("start", &["one", "", "three words here"]),
         ("process", &[]),
         ("threads", &[]),
+        ("pidfds", &[]),
         ("signals", &[]),
     ]);
     let standard = Program::File(env!("CARGO_BIN_EXE_standard-library"));

@@ -28,8 +28,8 @@ pub trait ProcessView: Send + Sync {
     fn group_and_session(&self) -> (i32, i32);
     /// State letter of proc(5): `R`, `S`, `T`, `Z`.
     fn state(&self) -> char;
-    /// Name, at most 15 bytes.
-    fn name(&self) -> Vec<u8>;
+    /// Name of the thread `id`, at most 15 bytes; empty where there is none.
+    fn name(&self, id: i32) -> Vec<u8>;
     /// Absolute path of the program file.
     fn executable(&self) -> Vec<u8>;
     /// Arguments, each ended by NUL.
@@ -46,8 +46,13 @@ pub trait ProcessView: Send + Sync {
     fn users(&self) -> [u32; 4];
     /// Real, effective, saved and file-system group ids.
     fn groups(&self) -> [u32; 4];
-    /// Pending, blocked, ignored and caught signals, bit n-1 for signal n.
-    fn signals(&self) -> [u64; 4];
+    /// Signals that wait for the thread `id`, for the process, that the thread blocks, that are ignored
+    /// and that are caught; bit n-1 for signal n.
+    fn signals(&self, id: i32) -> [u64; 5];
+    /// Signals that wait, at most.
+    fn signal_limit(&self) -> u64;
+    /// Whether it gave up gaining privileges.
+    fn no_new_privileges(&self) -> bool;
     /// User and system time in clock ticks of 1/100 s, and start after boot in the same.
     fn times(&self) -> [u64; 3];
     /// Soft limit of descriptors.
@@ -60,6 +65,8 @@ pub trait ProcessSource: Send + Sync {
     fn ids(&self) -> Vec<i32>;
     /// The process with this id.
     fn get(&self, id: i32) -> Option<Arc<dyn ProcessView>>;
+    /// The process that the thread with this id belongs to, with its id.
+    fn of_thread(&self, id: i32) -> Option<(i32, Arc<dyn ProcessView>)>;
     /// Process and thread id of the caller; zeros where there is none.
     fn caller(&self) -> (i32, i32);
     /// Name of the container's host (uname(2)).
@@ -98,8 +105,12 @@ enum Body {
         fn(&Subject) -> Result<Vec<u8>, Errno>,
         fn(&Subject) -> Result<MagicTarget, Errno>,
     ),
-    /// One name for each descriptor.
+    /// A link for each descriptor.
     Descriptors,
+    /// A text for each descriptor.
+    DescriptorTexts,
+    /// A directory for each thread.
+    Threads,
 }
 
 /// One entry: its name, the index of its directory in the same table, what it is.
@@ -109,17 +120,23 @@ struct Entry {
     body: Body,
 }
 
-/// A process that is looked at.
+/// A process, or one of its threads, that is looked at.
 struct Subject {
+    /// Of the thread that is looked at; of a process, its first.
     id: i32,
+    /// Of the process.
+    group: i32,
     process: Arc<dyn ProcessView>,
 }
 
-/// A node's number taken apart: 28 bits process, 8 bits entry, 20 bits descriptor and one.
+/// A node's number taken apart: 31 bits process or thread, a bit that says which, 8 bits entry, 20 bits
+/// descriptor and one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     /// 0 for entries of the container.
     process: i32,
+    /// Whether that is a thread, below its process's `task`.
+    is_thread: bool,
     entry: usize,
     /// Descriptor below a directory of descriptors.
     descriptor: Option<i32>,
@@ -131,21 +148,23 @@ const DESCRIPTOR_BITS: u32 = 21;
 impl Key {
     fn pack(self) -> NodeId {
         let descriptor = self.descriptor.map_or(0, |d| d as u64 + 1);
-        (((self.process as u64) << ENTRY_BITS | self.entry as u64) << DESCRIPTOR_BITS | descriptor)
-            + 1
+        let subject = (self.process as u64) << 1 | u64::from(self.is_thread);
+        ((subject << ENTRY_BITS | self.entry as u64) << DESCRIPTOR_BITS | descriptor) + 1
     }
 
     fn unpack(node: NodeId) -> Result<Self, Errno> {
         let value = node.checked_sub(1).ok_or(Errno::ENOENT)?;
         let descriptor = value & ((1 << DESCRIPTOR_BITS) - 1);
         let rest = value >> DESCRIPTOR_BITS;
-        let process = i32::try_from(rest >> ENTRY_BITS).map_err(|_| Errno::ENOENT)?;
+        let subject = rest >> ENTRY_BITS;
+        let process = i32::try_from(subject >> 1).map_err(|_| Errno::ENOENT)?;
         let entry = (rest & ((1 << ENTRY_BITS) - 1)) as usize;
         let descriptor = descriptor
             .checked_sub(1)
             .and_then(|d| i32::try_from(d).ok());
         Ok(Self {
             process,
+            is_thread: subject & 1 != 0,
             entry,
             descriptor,
         })
@@ -154,6 +173,7 @@ impl Key {
 
 const ROOT: Key = Key {
     process: 0,
+    is_thread: false,
     entry: 0,
     descriptor: None,
 };
@@ -174,17 +194,26 @@ impl ProcFs {
     }
 
     fn subject(&self, key: Key) -> Result<Subject, Errno> {
-        let process = self.source.get(key.process).ok_or(Errno::ENOENT)?;
+        let found = if key.is_thread {
+            self.source.of_thread(key.process)
+        } else {
+            self.source.get(key.process).map(|p| (key.process, p))
+        };
+        let (group, process) = found.ok_or(Errno::ENOENT)?;
         Ok(Subject {
             id: key.process,
+            group,
             process,
         })
     }
 
     fn kind(key: Key, entry: &Entry) -> FileType {
         match entry.body {
+            Body::DescriptorTexts if key.descriptor.is_some() => FileType::Regular,
             _ if key.descriptor.is_some() => FileType::Symlink,
-            Body::Directory | Body::Descriptors => FileType::Directory,
+            Body::Directory | Body::Descriptors | Body::DescriptorTexts | Body::Threads => {
+                FileType::Directory
+            }
             Body::System(_) | Body::Process(_) => FileType::Regular,
             Body::Link(_) | Body::Magic(..) => FileType::Symlink,
         }
@@ -217,7 +246,20 @@ impl ProcFs {
         match entry.body {
             _ if directory.descriptor.is_some() => return Err(Errno::ENOTDIR),
             Body::Directory => {}
-            Body::Descriptors => {
+            Body::Threads => {
+                let id = number(name).ok_or(Errno::ENOENT)?;
+                let subject = self.subject(directory)?;
+                if !subject.process.threads().contains(&id) {
+                    return Err(Errno::ENOENT);
+                }
+                return Ok(Key {
+                    process: id,
+                    is_thread: true,
+                    entry: 0,
+                    descriptor: None,
+                });
+            }
+            Body::Descriptors | Body::DescriptorTexts => {
                 let descriptor = number(name).ok_or(Errno::ENOENT)?;
                 self.subject(directory)?
                     .process
@@ -235,7 +277,7 @@ impl ProcFs {
             .iter()
             .enumerate()
             .skip(1)
-            .find(|(_, e)| e.parent == directory.entry && e.name.as_bytes() == name);
+            .find(|(_, e)| is_in(e, directory) && e.name.as_bytes() == name);
         if let Some((entry, _)) = found {
             return Ok(Key { entry, ..directory });
         }
@@ -245,10 +287,16 @@ impl ProcFs {
         self.source.get(id).ok_or(Errno::ENOENT)?;
         Ok(Key {
             process: id,
+            is_thread: false,
             entry: 0,
             descriptor: None,
         })
     }
+}
+
+/// Whether `directory` shows `entry`: a thread has no threads of its own.
+fn is_in(entry: &Entry, directory: Key) -> bool {
+    entry.parent == directory.entry && !(directory.is_thread && matches!(entry.body, Body::Threads))
 }
 
 /// A number as `/proc` spells it: no sign, no leading zeros.
@@ -286,6 +334,16 @@ impl FileSystem for ProcFs {
                 descriptor: None,
                 ..key
             },
+            Key {
+                entry: 0,
+                is_thread: true,
+                ..
+            } => Key {
+                process: self.subject(key)?.group,
+                is_thread: false,
+                entry: process::TASK,
+                descriptor: None,
+            },
             Key { entry: 0, .. } => ROOT,
             _ => Key {
                 entry: Self::entry(key)?.parent,
@@ -309,6 +367,9 @@ impl FileSystem for ProcFs {
         if key.process != 0 {
             path.insert_str(0, &format!("/{}", key.process));
         }
+        if key.is_thread {
+            path.insert_str(0, &format!("/{}/task", self.subject(key)?.group));
+        }
         if path.is_empty() {
             path.push('/');
         }
@@ -326,6 +387,9 @@ impl FileSystem for ProcFs {
     fn read_link(&self, node: NodeId) -> Result<Vec<u8>, Errno> {
         let key = Key::unpack(node)?;
         if let Some(descriptor) = key.descriptor {
+            if matches!(Self::entry(key)?.body, Body::DescriptorTexts) {
+                return Err(Errno::EINVAL);
+            }
             let subject = self.subject(key)?;
             let file = subject
                 .process
@@ -344,11 +408,14 @@ impl FileSystem for ProcFs {
     fn magic_link(&self, node: NodeId) -> Option<Result<MagicTarget, Errno>> {
         let key = Key::unpack(node).ok()?;
         if let Some(descriptor) = key.descriptor {
+            if matches!(Self::entry(key).ok()?.body, Body::DescriptorTexts) {
+                return None;
+            }
             return Some(self.subject(key).and_then(|subject| {
                 let files = subject.process.files();
                 let file = files.file(descriptor).map_err(|_| Errno::ENOENT)?;
                 // A handle of another process names host descriptors of that process.
-                let own = subject.id == self.source.caller().0;
+                let own = subject.group == self.source.caller().0;
                 match file.location() {
                     Some(at) if at.attributes().is_ok() => Ok(MagicTarget::Location(at.clone())),
                     _ if own => files
@@ -374,19 +441,33 @@ impl FileSystem for ProcFs {
         };
         match Self::entry(key)?.body {
             _ if key.descriptor.is_some() => Err(Errno::ENOTDIR),
-            Body::Descriptors => {
+            Body::Descriptors | Body::DescriptorTexts => {
                 let numbers = self.subject(key)?.process.files().numbers();
                 let entry = |d: i32| {
-                    named(
+                    let key = Key {
+                        descriptor: Some(d),
+                        ..key
+                    };
+                    Ok(named(
                         &format!("{d}"),
-                        Key {
-                            descriptor: Some(d),
-                            ..key
-                        },
-                        FileType::Symlink,
-                    )
+                        key,
+                        Self::kind(key, Self::entry(key)?),
+                    ))
                 };
-                Ok(numbers.into_iter().map(entry).collect())
+                numbers.into_iter().map(entry).collect()
+            }
+            Body::Threads => {
+                let threads = self.subject(key)?.process.threads();
+                let entry = |id: i32| {
+                    let key = Key {
+                        process: id,
+                        is_thread: true,
+                        entry: 0,
+                        descriptor: None,
+                    };
+                    named(&format!("{id}"), key, FileType::Directory)
+                };
+                Ok(threads.into_iter().map(entry).collect())
             }
             Body::Directory => {
                 if key.process != 0 {
@@ -396,7 +477,7 @@ impl FileSystem for ProcFs {
                     .iter()
                     .enumerate()
                     .skip(1)
-                    .filter(|(_, e)| e.parent == key.entry);
+                    .filter(|(_, e)| is_in(e, key));
                 let mut all: Vec<DirectoryEntry> = table
                     .map(|(entry, e)| {
                         let key = Key { entry, ..key };
@@ -409,6 +490,7 @@ impl FileSystem for ProcFs {
                             &format!("{id}"),
                             Key {
                                 process: id,
+                                is_thread: false,
                                 entry: 0,
                                 descriptor: None,
                             },
@@ -425,12 +507,18 @@ impl FileSystem for ProcFs {
     fn open(&self, node: NodeId, flags: u32) -> Result<Opened, Errno> {
         let key = Key::unpack(node)?;
         let attributes = self.attributes_of(key)?;
-        let text = match Self::entry(key)?.body {
-            _ if key.descriptor.is_some() => return Err(Errno::ELOOP),
-            Body::System(text) => text(self)?,
-            Body::Process(text) => text(&self.subject(key)?)?,
-            Body::Directory | Body::Descriptors => return Err(Errno::EISDIR),
-            Body::Link(_) | Body::Magic(..) => return Err(Errno::ELOOP),
+        let text = match (&Self::entry(key)?.body, key.descriptor) {
+            (Body::DescriptorTexts, Some(descriptor)) => {
+                let subject = self.subject(key)?;
+                let own = subject.group == self.source.caller().0;
+                process::descriptor_text(&subject, descriptor, own)?
+            }
+            (Body::System(text), None) => text(self)?,
+            (Body::Process(text), None) => text(&self.subject(key)?)?,
+            (Body::Directory | Body::Descriptors | Body::DescriptorTexts | Body::Threads, None) => {
+                return Err(Errno::EISDIR);
+            }
+            (Body::Link(_) | Body::Magic(..), None) | (_, Some(_)) => return Err(Errno::ELOOP),
         };
         if flags & raw::O_ACCMODE != raw::O_RDONLY {
             return Err(Errno::EACCES);

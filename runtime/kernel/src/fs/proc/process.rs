@@ -1,12 +1,14 @@
 //! Entries about one process.
 
 use super::super::filesystem::{MagicTarget, PATH_MAX};
+use super::super::synthetic::processors;
 use super::super::walk::{How, Target};
 use super::super::{Credentials, Location};
 use super::{Body, Entry, Subject};
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use bannock_platform::{Errno, PAGE};
 use core::fmt::Write;
+use linux_raw_sys::general as raw;
 
 type Outcome = Result<Vec<u8>, Errno>;
 
@@ -18,11 +20,24 @@ const fn process(name: &'static str, text: fn(&Subject) -> Outcome) -> Entry {
     }
 }
 
+/// Where `task` is in the table.
+pub(super) const TASK: usize = 1;
+
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "",
         parent: 0,
         body: Body::Directory,
+    },
+    Entry {
+        name: "task",
+        parent: 0,
+        body: Body::Threads,
+    },
+    Entry {
+        name: "fdinfo",
+        parent: 0,
+        body: Body::DescriptorTexts,
     },
     Entry {
         name: "fd",
@@ -53,21 +68,63 @@ pub(super) const ENTRIES: &[Entry] = &[
             |s| Ok(MagicTarget::Location(s.process.fs().root())),
         ),
     },
+    // One group for all of the container.
+    process("cgroup", |_| Ok(b"0::/\n".to_vec())),
     process("cmdline", |s| Ok(s.process.arguments())),
     process("comm", |s| {
-        let mut name = s.process.name();
+        let mut name = s.process.name(s.id);
         name.push(b'\n');
         Ok(name)
     }),
     process("environ", |s| Ok(s.process.environment())),
     process("limits", limits),
+    // Nobody has logged in.
+    process("loginuid", |_| Ok(format!("{}", u32::MAX).into_bytes())),
     process("maps", |s| Ok(s.process.maps())),
     process("mountinfo", mountinfo),
     process("mounts", mounts),
+    process("oom_score", |_| Ok(b"0\n".to_vec())),
+    process("oom_score_adj", |_| Ok(b"0\n".to_vec())),
+    process("sessionid", |_| Ok(format!("{}", u32::MAX).into_bytes())),
     process("stat", stat),
     process("statm", statm),
     process("status", status),
+    process("wchan", |_| Ok(b"0".to_vec())),
 ];
+
+/// What `fdinfo` says of a descriptor.
+pub(super) fn descriptor_text(subject: &Subject, descriptor: i32, own: bool) -> Outcome {
+    let files = subject.process.files();
+    let file = files.file(descriptor).map_err(|_| Errno::ENOENT)?;
+    let close_on_exec = if files.is_close_on_exec(descriptor)? {
+        raw::O_CLOEXEC
+    } else {
+        0
+    };
+    // The position of a file that the host reads is the host's to say, of the caller's own.
+    let position = match files.get(descriptor) {
+        Ok(handle) if own => handle.seek(0, raw::SEEK_CUR).unwrap_or(0),
+        _ => file.position(),
+    };
+    // As `mountinfo` numbers them; what has no place is on none of them.
+    let mounts = subject.process.fs().mounts();
+    let mount = file.location().and_then(|at| {
+        (2u32..)
+            .zip(mounts.mounts())
+            .find(|(_, mount)| Arc::ptr_eq(mount, &at.mount))
+    });
+    let inode = file
+        .location()
+        .and_then(|at| at.attributes().ok())
+        .map_or_else(|| file.id() >> 4, |attributes| attributes.inode);
+    Ok(format!(
+        "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t{}\nino:\t{inode}\n",
+        position,
+        file.flags() | close_on_exec,
+        mount.map_or(1, |(number, _)| number),
+    )
+    .into_bytes())
+}
 
 fn executable(subject: &Subject) -> Result<Location, Errno> {
     let path = subject.process.executable();
@@ -156,7 +213,7 @@ fn stat(subject: &Subject) -> Outcome {
     let [user, system, start] = process.times();
     let (mapped, resident) = process.memory();
     let mut out = format!("{} (", subject.id).into_bytes();
-    out.extend_from_slice(&process.name());
+    out.extend_from_slice(&process.name(subject.id));
     // Fields 3 to 24 of proc_pid_stat(5); the ones that nobody keeps are 0, as are all after them.
     let fields = format!(
         ") {} {} {group} {session} 0 -1 0 0 0 0 0 {user} {system} 0 0 20 0 {} 0 {start} {mapped} {}",
@@ -193,13 +250,13 @@ fn status(subject: &Subject) -> Outcome {
         'Z' => "Z (zombie)",
         _ => "S (sleeping)",
     };
-    let (id, parent) = (subject.id, process.parent());
+    let (id, group, parent) = (subject.id, subject.group, process.parent());
     let (mapped, resident) = process.memory();
-    let [pending, blocked, ignored, caught] = process.signals();
+    let [own, shared, blocked, ignored, caught] = process.signals(id);
     let mut out = b"Name:\t".to_vec();
-    out.extend_from_slice(&process.name());
+    out.extend_from_slice(&process.name(id));
     let mut rest =
-        format!("\nState:\t{state}\nTgid:\t{id}\nPid:\t{id}\nPPid:\t{parent}\nTracerPid:\t0\n");
+        format!("\nState:\t{state}\nTgid:\t{group}\nPid:\t{id}\nPPid:\t{parent}\nTracerPid:\t0\n");
     let list = |ids: [u32; 4]| format!("{}\t{}\t{}\t{}", ids[0], ids[1], ids[2], ids[3]);
     let _ = write!(
         rest,
@@ -220,13 +277,40 @@ fn status(subject: &Subject) -> Outcome {
     );
     let _ = write!(
         rest,
-        "Threads:\t{}\nSigPnd:\t0000000000000000\nShdPnd:\t{pending:016x}\n",
-        process.threads().len()
+        "Threads:\t{}\nSigQ:\t{}/{}\nSigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}\n",
+        process.threads().len(),
+        own.count_ones() + shared.count_ones(),
+        process.signal_limit()
     );
     let _ = write!(
         rest,
         "SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n"
     );
+    // Capabilities go with user 0.
+    let [_, effective, ..] = process.users();
+    let all = (1u64 << (raw::CAP_LAST_CAP + 1)) - 1;
+    let capabilities = if effective == 0 { all } else { 0 };
+    let _ = write!(
+        rest,
+        "CapInh:\t{0:016x}\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\nCapBnd:\t{all:016x}\nCapAmb:\t{0:016x}\n",
+        0
+    );
+    let _ = write!(
+        rest,
+        "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\n",
+        u8::from(process.no_new_privileges())
+    );
+    let cpus = processors();
+    let mask = u32::MAX
+        .checked_shr(32u32.saturating_sub(cpus as u32))
+        .unwrap_or(0);
+    let _ = write!(
+        rest,
+        "Cpus_allowed:\t{mask:x}\nCpus_allowed_list:\t0-{}\n",
+        cpus.saturating_sub(1)
+    );
+    // Nobody counts them.
+    rest.push_str("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
     out.extend_from_slice(rest.as_bytes());
     Ok(out)
 }

@@ -47,7 +47,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "thread-self",
         parent: 0,
-        body: Body::Link(|fs| caller(fs).map(|(p, _)| format!("{p}").into_bytes())),
+        body: Body::Link(|fs| caller(fs).map(|(p, t)| format!("{p}/task/{t}").into_bytes())),
     },
     Entry {
         name: "mounts",

@@ -24,7 +24,7 @@ impl proc::ProcessView for OneProcess {
     fn state(&self) -> char {
         'R'
     }
-    fn name(&self) -> Vec<u8> {
+    fn name(&self, _: i32) -> Vec<u8> {
         b"a) b".to_vec()
     }
     fn executable(&self) -> Vec<u8> {
@@ -51,8 +51,14 @@ impl proc::ProcessView for OneProcess {
     fn groups(&self) -> [u32; 4] {
         [0; 4]
     }
-    fn signals(&self) -> [u64; 4] {
-        [0; 4]
+    fn signals(&self, _: i32) -> [u64; 5] {
+        [0; 5]
+    }
+    fn signal_limit(&self) -> u64 {
+        8
+    }
+    fn no_new_privileges(&self) -> bool {
+        false
     }
     fn times(&self) -> [u64; 3] {
         [1, 2, 3]
@@ -71,6 +77,9 @@ impl proc::ProcessSource for Source {
     fn get(&self, id: i32) -> Option<Arc<dyn proc::ProcessView>> {
         let process: Arc<dyn proc::ProcessView> = self.0.get().filter(|_| id == 7)?.clone();
         Some(process)
+    }
+    fn of_thread(&self, id: i32) -> Option<(i32, Arc<dyn proc::ProcessView>)> {
+        self.get(id).map(|process| (id, process))
     }
     fn caller(&self) -> (i32, i32) {
         (7, 7)
