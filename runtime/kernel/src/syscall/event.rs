@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use bannock_platform::{
     Errno,
     host::{HostFd, poll, time::Timespec},
-    user::{self, UserSlice},
+    platform, user,
 };
 use linux_raw_sys::general as raw;
 
@@ -179,8 +179,12 @@ fn wait(call: &Call<'_>, timeout: Option<u64>, mask: Option<SignalSet>) -> Outco
         .ok()
         .filter(|n| (1..=LIMIT).contains(n))
         .ok_or(Errno::EINVAL)?;
-    let size = count.checked_mul(size_of::<raw::epoll_event>());
-    UserSlice::new(call.word(1), size.ok_or(Errno::EFAULT)?)?;
+    // Linux looks whether the addresses can be a program's before it waits (`access_ok`).
+    count
+        .checked_mul(size_of::<raw::epoll_event>())
+        .and_then(|size| call.word(1).checked_add(size))
+        .filter(|end| *end <= platform().layout().user_end)
+        .ok_or(Errno::EFAULT)?;
     let handle = handle(call, 0)?;
     let instance = EpollFile::of(&handle)?;
     let host = handle.host()?;

@@ -6,7 +6,7 @@ use super::{Argument::*, Call, Outcome, Row};
 use crate::fs::Handle;
 use crate::signal::{self, Signal as Number};
 use crate::task::{ProcessFile, SUPERVISOR};
-use bannock_platform::Errno;
+use bannock_platform::{Errno, user};
 use linux_raw_sys::general as raw;
 
 pub(super) const ROWS: &[Row] = &[
@@ -59,7 +59,13 @@ fn pidfd_send_signal(call: &Call<'_>) -> Outcome {
     let signal = Number::optional(call.int(1))?;
     let info = match (signal, call.word(2)) {
         (Some(signal), 0) => Some(from_caller(call, signal, raw::SI_USER as i32)),
-        (Some(signal), address) => Some(queued(call, target.id, signal, address)?),
+        (Some(signal), address) => {
+            // The signal is in both places, and has to be the same.
+            if user::get::<i32>(address)? != signal.number() {
+                return Err(Errno::EINVAL);
+            }
+            Some(queued(call, target.id, signal, address)?)
+        }
         (None, _) => None,
     };
     if target.id == SUPERVISOR || !may_send(call, signal, &target) {

@@ -155,12 +155,15 @@ static void signalling(void)
     info.si_code = SI_QUEUE;
     R(pidfd_send_signal(fd, SIGUSR1, &info, 0));
     R(pidfd_send_signal(fd, SIGUSR1, (siginfo_t *)8, 0));
-    R(pidfd_send_signal(fd, SIGUSR1, NULL, 0));
+    /* The child speaks first. */
+    int sent = pidfd_send_signal(fd, SIGUSR1, NULL, 0);
     read(ready[0], &byte, 1);
+    R(sent);
     info.si_signo = SIGUSR1;
     info.si_value.sival_int = 99;
-    R(pidfd_send_signal(fd, SIGUSR1, &info, 0));
+    sent = pidfd_send_signal(fd, SIGUSR1, &info, 0);
     say_wait("signalled", fd, WEXITED);
+    R(sent);
     close(fd);
 }
 
