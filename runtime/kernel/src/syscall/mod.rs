@@ -105,6 +105,9 @@ pub enum Argument {
     Signal,
 }
 
+/// What answers a call.
+pub type Handler = fn(&Call<'_>) -> Outcome;
+
 /// One system call.
 #[derive(Clone, Copy)]
 pub struct Row {
@@ -117,7 +120,7 @@ pub struct Row {
     /// Where it is answered.
     pub state: State,
     /// What answers it.
-    pub handler: fn(&Call<'_>) -> Outcome,
+    pub handler: Handler,
     /// Supported flags and known differences from Linux, for the reference; empty where there are
     /// none.
     pub notes: &'static str,
@@ -188,13 +191,13 @@ fn absent(_: &Call<'_>) -> Outcome {
 /// # Errors
 /// The handler's error; `ENOSYS` for a call that is not there.
 pub fn dispatch(thread: &Arc<Thread>, number: usize, registers: &Registers) -> Outcome {
-    match lookup(number) {
-        Some(row) if row.state != State::Absent => (row.handler)(&Call {
+    match table::handler(number) {
+        Some(handler) => handler(&Call {
             thread,
             args: registers.arguments(),
             registers,
         }),
-        _ => {
+        None => {
             thread.process.container.count_absent(number);
             Err(Errno::ENOSYS)
         }

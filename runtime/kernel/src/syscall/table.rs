@@ -1,6 +1,6 @@
 //! The table: one row per x86-64 system call.
 
-use super::Row;
+use super::{Handler, Row, State};
 
 /// Numbers above this are unknown to the table.
 pub const LIMIT: usize = 512;
@@ -53,6 +53,29 @@ const fn build() -> [Option<Row>; LIMIT] {
         family += 1;
     }
     table
+}
+
+/// What answers each call that is there, by number. Rows are far apart in memory; of these, a dozen
+/// that a program keeps making are in the processor's cache together.
+static HANDLERS: [Option<Handler>; LIMIT] = handlers();
+
+const fn handlers() -> [Option<Handler>; LIMIT] {
+    let mut handlers = [None; LIMIT];
+    let mut number = 0;
+    while number < LIMIT {
+        if let Some(row) = &TABLE[number]
+            && !matches!(row.state, State::Absent)
+        {
+            handlers[number] = Some(row.handler);
+        }
+        number += 1;
+    }
+    handlers
+}
+
+/// What answers call `number`, where it is there.
+pub(super) fn handler(number: usize) -> Option<Handler> {
+    HANDLERS.get(number).copied().flatten()
 }
 
 /// The row for `number`.
