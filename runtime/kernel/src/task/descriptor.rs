@@ -15,7 +15,7 @@ pub struct ProcessFile {
 }
 
 impl ProcessFile {
-    /// An open file for `process`, or for one that is being made ([`Self::set`]).
+    /// An open file for `process`, or for one that is being made.
     #[must_use]
     pub fn open(process: Option<Arc<Process>>, flags: u32) -> Arc<OpenFile> {
         let file = Self {
