@@ -46,8 +46,8 @@ impl Images {
     /// # Errors
     /// As [`Image::copy`].
     pub fn get(&self, source: BorrowedFd<'_>, caller: u32) -> Result<Arc<Image>, LaunchFault> {
-        require_readable(source)?;
         let before = Source::of(source, caller)?;
+        require_readable(source)?;
         if let Some(image) = self.take(&before) {
             return Ok(image);
         }
@@ -113,9 +113,8 @@ impl Source {
 }
 
 /// Lets nobody start what he could not have had copied: the descriptor may be open for its name
-/// only (`O_PATH`).
+/// only (`O_PATH`). A regular file keeps no reader waiting.
 fn require_readable(source: BorrowedFd<'_>) -> Result<(), LaunchFault> {
-    image::regular(source)?;
     loop {
         match rustix::io::pread(source, &mut [0; 1], 0) {
             Ok(_) => return Ok(()),

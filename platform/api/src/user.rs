@@ -261,6 +261,18 @@ pub fn compare_exchange(address: usize, expected: u32, new: u32) -> Result<u32, 
     unsafe { platform().compare_exchange_user(word.start, expected, new) }
 }
 
+/// Whether `len` bytes at `start` can be a program's at all: what Linux asks before it looks whether
+/// they are there (`access_ok`).
+///
+/// # Errors
+/// `EFAULT` where they reach beyond the addresses of programs.
+pub fn check_range(start: usize, len: usize) -> Result<(), Errno> {
+    match start.checked_add(len) {
+        Some(end) if end <= platform().layout().user_end => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
 /// Reads `count` consecutive `T`s.
 ///
 /// # Errors

@@ -211,6 +211,12 @@ impl Block {
         self.xsave + XSAVE_LEN + PAGE
     }
 
+    /// Notes under which ids the host knows the thread that runs on the block.
+    pub fn set_host_ids(&self, process: i32, thread: i32) {
+        self.host_process.store(process, Ordering::Relaxed);
+        self.host_thread.store(thread, Ordering::Relaxed);
+    }
+
     /// Makes GS point to the block.
     ///
     /// # Safety

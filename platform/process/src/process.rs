@@ -138,18 +138,10 @@ unsafe impl Platform for Process {
         }
         // Until the new image has handlers, an interrupt would end the process.
         interrupts::block_all();
-        let argv = [c"bannock-runtime".as_ptr(), core::ptr::null()];
-        let environment = [core::ptr::null::<u8>()];
-        let args = [
-            regions::IMAGE_FD as usize,
-            c"".as_ptr() as usize,
-            argv.as_ptr() as usize,
-            environment.as_ptr() as usize,
-            sys::AT_EMPTY_PATH as usize,
-            0,
-        ];
-        // SAFETY: the strings outlive the call; when it succeeds, nothing of this image is left.
-        let ret = unsafe { raw::syscall(sys::__NR_execveat, args) };
+        let argv = [c"bannock-runtime".as_ptr() as usize, 0];
+        let environment = [0];
+        // SAFETY: both arrays end with a null; they and the string outlive the call.
+        let ret = unsafe { raw::execute(regions::IMAGE_FD, argv.as_ptr(), environment.as_ptr()) };
         let _ = regions::take_restart(me);
         interrupts::unblock();
         Errno::check(ret).err().unwrap_or(Errno::EIO)

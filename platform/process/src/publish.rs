@@ -74,18 +74,10 @@ pub(crate) fn publish(arguments: Arguments, image: *const u8) -> ! {
             ));
         }
     }
-    let args = [
-        regions::IMAGE_FD as usize,
-        c"".as_ptr() as usize,
-        arguments.argv() as usize,
-        arguments.environment() as usize,
-        sys::AT_EMPTY_PATH as usize,
-        0,
-    ];
     // Everything else was done while the LAS looked.
     await_greeting();
     // SAFETY: the vectors are those that the host made.
-    let ret = unsafe { raw::syscall(sys::__NR_execveat, args) };
+    let ret = unsafe { raw::execute(regions::IMAGE_FD, arguments.argv(), arguments.environment()) };
     refuse(format_args!(
         "cannot execute the relocated runtime (error {ret})"
     ))

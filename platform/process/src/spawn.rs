@@ -125,13 +125,9 @@ fn parent_flag() -> u32 {
 
 extern "C" fn bannock_child() -> ! {
     let block = Block::current();
-    let first = process::process_id() == process::thread_id();
-    block
-        .host_process
-        .store(process::process_id(), Ordering::Relaxed);
-    block
-        .host_thread
-        .store(process::thread_id(), Ordering::Relaxed);
+    let (process, thread) = (process::process_id(), process::thread_id());
+    let first = process == thread;
+    block.set_host_ids(process, thread);
     let fs = block.fs_base.load(Ordering::Relaxed);
     if fs != 0 {
         // SAFETY: FS is the program's own, and FSGSBASE was checked at start.
@@ -180,12 +176,7 @@ pub(crate) fn share_work(work: &(dyn Fn() + Sync)) {
 /// Begins with all signals blocked and keeps them so: the helper is nobody's to interrupt.
 extern "C" fn bannock_helper() -> ! {
     let block = Block::current();
-    block
-        .host_process
-        .store(process::process_id(), Ordering::Relaxed);
-    block
-        .host_thread
-        .store(process::thread_id(), Ordering::Relaxed);
+    block.set_host_ids(process::process_id(), process::thread_id());
     let shared = block.shared_work.load(Ordering::Relaxed) as *const Shared<'_>;
     // SAFETY: the creator keeps it until this thread has ended.
     unsafe { ((*shared).work)() };

@@ -172,8 +172,7 @@ unsafe extern "C" fn bannock_start(stack: *const usize, image: *const u8) -> ! {
     // SAFETY: this is the process's only thread, and the block is its own.
     unsafe { block.enter() };
     let me = bannock_platform::host::process::process_id();
-    block.host_process.store(me, Ordering::Relaxed);
-    block.host_thread.store(me, Ordering::Relaxed);
+    block.set_host_ids(me, me);
     vdso::find(arguments.auxiliary(auxvec::AT_SYSINFO_EHDR).unwrap_or(0));
     bannock_install();
     interrupts::install();

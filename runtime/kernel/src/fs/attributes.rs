@@ -1,5 +1,6 @@
 //! What is known about a file besides its bytes.
 
+use super::OpenFile;
 use alloc::vec::Vec;
 use bannock_platform::{Errno, host::time, host::time::Timespec};
 use linux_raw_sys::general as raw;
@@ -101,6 +102,14 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// Attributes of an open file without a place, which only its descriptors stand for.
+    #[must_use]
+    pub fn without_place(file: &OpenFile, mode: u32) -> Self {
+        /// Device number (Linux shows its `anon_inodefs`).
+        const DEVICE: u64 = 14;
+        Self::synthetic(DEVICE, file.id(), FileType::Regular, mode)
+    }
+
     /// Attributes of a file of the kernel's own: owned by root, no bytes, no times.
     #[must_use]
     pub const fn synthetic(device: u64, inode: u64, kind: FileType, mode: u32) -> Self {

@@ -60,7 +60,7 @@ impl Places {
 }
 
 /// Which numbers are in use, as bits.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Used(Vec<u64>);
 
 impl Used {
@@ -334,6 +334,7 @@ impl FileTable {
         let mut made: alloc::collections::BTreeMap<*const Handle, Arc<Handle>> =
             alloc::collections::BTreeMap::new();
         let copy = Self::new(owner);
+        *copy.used.lock() = used.clone();
         for number in used.all() {
             let slot = self.places.get(number).and_then(|p| p.0.lock().clone());
             let (Some(slot), Ok(place)) = (slot, copy.places.make(number)) else {
@@ -346,7 +347,6 @@ impl FileTable {
                 handle: Arc::clone(handle),
                 ..slot
             });
-            copy.used.lock().set(number);
         }
         // The child may close a descriptor before this returns; only the last holder of a handle
         // closes it, and here that would be the wrong process.

@@ -3,7 +3,7 @@
 //! The host watches its own descriptors in an epoll instance of its own; the kernel watches the
 //! files that it keeps itself, and other epoll instances, which may watch such files in turn.
 
-use crate::fs::{Attributes, FileOps, FileType, Handle, Kind, OpenFile};
+use crate::fs::{Attributes, FileOps, Handle, Kind, OpenFile};
 use crate::readiness::{Poller, Readiness, Watch};
 use alloc::{
     collections::BTreeMap,
@@ -246,10 +246,7 @@ impl FileOps for EpollFile {
     }
 
     fn attributes(&self, handle: &Handle) -> Result<Attributes, Errno> {
-        /// Device number of files without a place (Linux shows its `anon_inodefs`).
-        const DEVICE: u64 = 14;
-        let id = handle.file().id();
-        Ok(Attributes::synthetic(DEVICE, id, FileType::Regular, 0o600))
+        Ok(Attributes::without_place(handle.file(), 0o600))
     }
 
     fn ready(&self) -> u32 {

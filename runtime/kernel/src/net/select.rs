@@ -112,9 +112,11 @@ pub fn wait(files: &FileTable, interests: &[Interest], deadline: Deadline) -> Re
             .map(|(source, interest)| source.events(list) & (interest.events | ALWAYS))
             .collect()
     };
-    let mut left = deadline.span;
+    // The clock is not read again for the first look.
+    let mut first = Some(deadline.span);
     loop {
         let ticket = poller.as_ref().map(|poller| poller.ticket());
+        let left = first.take().unwrap_or_else(|| deadline.left());
         let ready = all(&[]);
         let immediate = left == Some(0) || ready.iter().any(|events| *events != 0);
         if list.is_empty() && immediate {
@@ -123,10 +125,7 @@ pub fn wait(files: &FileTable, interests: &[Interest], deadline: Deadline) -> Re
         match (&poller, ticket) {
             // Nothing of the host's: the thread sleeps until a file of the kernel changes.
             (Some(poller), Some(ticket)) if list.is_empty() => match poller.sleep(ticket, left) {
-                Ok(()) | Err(Errno::ETIMEDOUT) => {
-                    left = deadline.left();
-                    continue;
-                }
+                Ok(()) | Err(Errno::ETIMEDOUT) => continue,
                 Err(error) => return Err(error),
             },
             _ => {}
@@ -137,7 +136,6 @@ pub fn wait(files: &FileTable, interests: &[Interest], deadline: Deadline) -> Re
             Ok(_) => return Ok(all(&list)),
             Err(error) => Poller::after_host(error)?,
         }
-        left = deadline.left();
     }
 }
 

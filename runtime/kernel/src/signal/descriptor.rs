@@ -1,7 +1,7 @@
 //! Signals as a file (signalfd(2)).
 
 use super::{Info, SignalSet, take};
-use crate::fs::{Attributes, Changes, FileOps, FileType, Handle, Kind, OpenFile};
+use crate::fs::{Attributes, Changes, FileOps, Handle, Kind, OpenFile};
 use crate::readiness::Readiness;
 use crate::task::Thread;
 use alloc::{sync::Arc, vec::Vec};
@@ -135,10 +135,7 @@ impl FileOps for SignalFile {
     }
 
     fn attributes(&self, handle: &Handle) -> Result<Attributes, Errno> {
-        /// Device number of files without a place (Linux shows its `anon_inodefs`).
-        const DEVICE: u64 = 14;
-        let id = handle.file().id();
-        Ok(Attributes::synthetic(DEVICE, id, FileType::Regular, 0o600))
+        Ok(Attributes::without_place(handle.file(), 0o600))
     }
 
     fn change(&self, _: &Handle, _: &Changes) -> Result<(), Errno> {

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use bannock_platform::{
     Errno,
     host::{HostFd, poll, time::Timespec},
-    platform, user,
+    user,
 };
 use linux_raw_sys::general as raw;
 
@@ -179,12 +179,9 @@ fn wait(call: &Call<'_>, timeout: Option<u64>, mask: Option<SignalSet>) -> Outco
         .ok()
         .filter(|n| (1..=LIMIT).contains(n))
         .ok_or(Errno::EINVAL)?;
-    // Linux looks whether the addresses can be a program's before it waits (`access_ok`).
-    count
-        .checked_mul(size_of::<raw::epoll_event>())
-        .and_then(|size| call.word(1).checked_add(size))
-        .filter(|end| *end <= platform().layout().user_end)
-        .ok_or(Errno::EFAULT)?;
+    // Before it waits, and also where there is nothing to tell.
+    let size = count.checked_mul(size_of::<raw::epoll_event>());
+    user::check_range(call.word(1), size.ok_or(Errno::EFAULT)?)?;
     let handle = handle(call, 0)?;
     let instance = EpollFile::of(&handle)?;
     let host = handle.host()?;

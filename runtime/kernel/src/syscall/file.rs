@@ -5,7 +5,7 @@ use super::{Argument::*, Call, Outcome, Row, file_size};
 use crate::fs::walk::How;
 use crate::fs::{Changes, FileType, Handle, Kind};
 use bannock_platform::host::{self, file::UserVector};
-use bannock_platform::{Errno, platform, user::UserSlice};
+use bannock_platform::{Errno, user, user::UserSlice};
 use linux_raw_sys::general as raw;
 
 /// Most bytes of one transfer (Linux `MAX_RW_COUNT`).
@@ -93,10 +93,9 @@ pub(super) const ROWS: &[Row] = &[
 
 fn buffer(call: &Call<'_>) -> Result<UserSlice, Errno> {
     let (start, len) = (call.word(1), call.word(2));
-    // Linux looks at the whole range before it cuts it.
-    let end = start.checked_add(len).ok_or(Errno::EFAULT)?;
-    if len > MAX_TRANSFER && end > platform().layout().user_end {
-        return Err(Errno::EFAULT);
+    if len > MAX_TRANSFER {
+        // The whole range, before it is cut.
+        user::check_range(start, len)?;
     }
     UserSlice::new(start, len.min(MAX_TRANSFER))
 }
@@ -203,7 +202,7 @@ fn truncate(call: &Call<'_>) -> Outcome {
         _ => return Err(Errno::EINVAL),
     }
     attributes.check(&subject::credentials(call), crate::fs::attributes::W_OK)?;
-    file_size::check_growth(call, size, attributes.size)?;
+    file_size::check_growth(call, size, || Ok(attributes.size))?;
     subject::change(
         &target,
         &Changes {
@@ -220,7 +219,7 @@ fn ftruncate(call: &Call<'_>) -> Outcome {
     if !file.file().is_writable() || file.kind() != Kind::Regular {
         return Err(Errno::EINVAL);
     }
-    file_size::check_growth(call, size, file.size()?)?;
+    file_size::check_growth(call, size, || file.size())?;
     file.ops().change(
         &file,
         &Changes {
@@ -241,7 +240,7 @@ fn fallocate(call: &Call<'_>) -> Outcome {
         return Err(Errno::EBADF);
     }
     if call.uint(1) & raw::FALLOC_FL_KEEP_SIZE == 0 && file.kind() == Kind::Regular {
-        file_size::check_growth(call, at.saturating_add(len), file.size()?)?;
+        file_size::check_growth(call, at.saturating_add(len), || file.size())?;
     }
     restartable(file.ops().allocate(&file, call.uint(1), at, len))?;
     Ok(0)

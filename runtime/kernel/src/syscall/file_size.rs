@@ -80,10 +80,14 @@ pub(super) fn write_vectored(
     Ok(done)
 }
 
-/// Refuses a file of `size` bytes that was smaller.
-pub(super) fn check_growth(call: &Call<'_>, size: u64, before: u64) -> Result<(), Errno> {
+/// Refuses a file of `size` bytes that was smaller `before`, which only a process with a limit asks.
+pub(super) fn check_growth(
+    call: &Call<'_>,
+    size: u64,
+    before: impl FnOnce() -> Result<u64, Errno>,
+) -> Result<(), Errno> {
     match call.thread.process.limits.file_size() {
-        Some(limit) if size > limit && size > before => Err(too_large(call)),
+        Some(limit) if size > limit && size > before()? => Err(too_large(call)),
         _ => Ok(()),
     }
 }

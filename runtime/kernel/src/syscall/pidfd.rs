@@ -2,6 +2,7 @@
 
 use super::caller::handle;
 use super::signal::{from_caller, may_send, queued};
+use super::subject::install;
 use super::{Argument::*, Call, Outcome, Row};
 use crate::fs::Handle;
 use crate::signal::{self, Signal as Number};
@@ -45,9 +46,7 @@ fn pidfd_open(call: &Call<'_>) -> Outcome {
         }
     })?;
     let file = ProcessFile::open(Some(target), flags);
-    let handle = Handle::new(file, None, own.id);
-    let fd = own.files.insert(handle, 0, true, own.descriptor_limit())?;
-    usize::try_from(fd).map_err(|_| Errno::EBADF)
+    install(call, Handle::new(file, None, own.id), true)
 }
 
 fn pidfd_send_signal(call: &Call<'_>) -> Outcome {

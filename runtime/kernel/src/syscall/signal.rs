@@ -1,7 +1,7 @@
 //! Signals.
 
 use super::caller::{closes_on_exec, handle};
-use super::{Argument::*, Call, Outcome, Row};
+use super::{Argument::*, Call, Outcome, Row, subject};
 use crate::fs::Handle;
 use crate::signal::{self, Action, AltStack, Info, Signal as Number, SignalSet};
 use crate::task::{Process, SUPERVISOR, Thread};
@@ -408,15 +408,10 @@ fn signal_file(call: &Call<'_>, flags: u32) -> Outcome {
         return Err(Errno::EINVAL);
     }
     let mask = SignalSet(user::get(call.word(1))?);
-    let process = &call.thread.process;
     if call.int(0) == -1 {
         let file = signal::SignalFile::open(mask, flags & raw::O_NONBLOCK);
-        let handle = Handle::new(file, None, process.id);
-        let fd =
-            process
-                .files
-                .insert(handle, 0, closes_on_exec(flags), process.descriptor_limit())?;
-        return usize::try_from(fd).map_err(|_| Errno::EBADF);
+        let handle = Handle::new(file, None, call.thread.process.id);
+        return subject::install(call, handle, closes_on_exec(flags));
     }
     signal::SignalFile::set_mask(&*handle(call, 0)?, mask)?;
     Ok(call.int(0) as usize)

@@ -146,10 +146,10 @@ impl Start<'_> {
     }
 
     fn process(&self, exit_signal: Option<Signal>) -> Result<(), Errno> {
-        let descriptor = match self.request.has(raw::CLONE_PIDFD) {
-            true => Some(Descriptor::reserve(self.thread, self.request.pidfd)?),
-            false => None,
-        };
+        let wants_descriptor = self.request.has(raw::CLONE_PIDFD);
+        let descriptor = wants_descriptor
+            .then(|| Descriptor::reserve(self.thread, self.request.pidfd))
+            .transpose()?;
         let parent = &self.thread.process;
         let space = parent.space();
         let child = parent.files.fork_with(self.id, |files| {

@@ -1,7 +1,7 @@
 //! Processes as files (pidfd_open(2)).
 
 use super::Process;
-use crate::fs::{Attributes, Changes, FileOps, FileType, Handle, Kind, OpenFile};
+use crate::fs::{Attributes, Changes, FileOps, Handle, Kind, OpenFile};
 use crate::readiness::Readiness;
 use alloc::sync::Arc;
 use bannock_platform::{Errno, sync::Mutex};
@@ -58,10 +58,7 @@ impl FileOps for ProcessFile {
     }
 
     fn attributes(&self, handle: &Handle) -> Result<Attributes, Errno> {
-        /// Device number of files without a place (Linux shows its `pidfs`).
-        const DEVICE: u64 = 14;
-        let id = handle.file().id();
-        Ok(Attributes::synthetic(DEVICE, id, FileType::Regular, 0o700))
+        Ok(Attributes::without_place(handle.file(), 0o700))
     }
 
     fn change(&self, _: &Handle, _: &Changes) -> Result<(), Errno> {

@@ -2,7 +2,7 @@
 
 use crate::mm::MemoryLimits;
 use bannock_platform::{Errno, sync::Mutex};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use linux_raw_sys::general as raw;
 
 const COUNT: usize = raw::RLIM_NLIMITS as usize;
@@ -14,9 +14,9 @@ const DESCRIPTORS: u64 = 1024;
 /// show, and no host limit is changed.
 pub struct Limits {
     values: Mutex<[[u64; 2]; COUNT]>,
-    /// Whether `RLIMIT_FSIZE` was ever set: every write asks.
-    limits_files: AtomicBool,
-    /// `RLIMIT_NOFILE`: every poll asks.
+    /// Soft `RLIMIT_FSIZE` once more, without the lock: every write asks.
+    file_size: AtomicU64,
+    /// Soft `RLIMIT_NOFILE` once more: every poll asks.
     descriptors: AtomicU64,
 }
 
@@ -42,7 +42,7 @@ impl Default for Limits {
         }
         Self {
             values: Mutex::new(limits),
-            limits_files: AtomicBool::new(false),
+            file_size: AtomicU64::new(UNLIMITED),
             descriptors: AtomicU64::new(DESCRIPTORS),
         }
     }
@@ -54,7 +54,7 @@ impl Limits {
     pub fn fork(&self) -> Self {
         Self {
             values: Mutex::new(*self.values.lock()),
-            limits_files: AtomicBool::new(self.limits_files.load(Ordering::Relaxed)),
+            file_size: AtomicU64::new(self.file_size.load(Ordering::Relaxed)),
             descriptors: AtomicU64::new(self.descriptors.load(Ordering::Relaxed)),
         }
     }
@@ -93,7 +93,7 @@ impl Limits {
         }
         *slot = [soft, hard];
         match resource {
-            raw::RLIMIT_FSIZE => self.limits_files.store(true, Ordering::Relaxed),
+            raw::RLIMIT_FSIZE => self.file_size.store(soft, Ordering::Relaxed),
             raw::RLIMIT_NOFILE => self.descriptors.store(soft, Ordering::Relaxed),
             _ => {}
         }
@@ -121,10 +121,7 @@ impl Limits {
     /// `RLIMIT_FSIZE` in bytes; `None` for no limit.
     #[must_use]
     pub fn file_size(&self) -> Option<u64> {
-        if !self.limits_files.load(Ordering::Relaxed) {
-            return None;
-        }
-        Some(self.soft(raw::RLIMIT_FSIZE)).filter(|limit| *limit != UNLIMITED)
+        Some(self.file_size.load(Ordering::Relaxed)).filter(|limit| *limit != UNLIMITED)
     }
 
     /// `RLIMIT_STACK` in bytes.

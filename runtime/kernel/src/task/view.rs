@@ -28,6 +28,11 @@ fn bits(set: SignalSet) -> u64 {
         .fold(0, |bits, signal| bits | 1 << (signal.number() - 1))
 }
 
+/// The thread of a process with this id.
+fn member(process: &Process, id: i32) -> Option<Arc<Thread>> {
+    process.threads().into_iter().find(|thread| thread.id == id)
+}
+
 impl ProcessView for Process {
     fn files(&self) -> &FileTable {
         &self.files
@@ -59,8 +64,7 @@ impl ProcessView for Process {
     }
 
     fn name(&self, id: i32) -> Vec<u8> {
-        let thread = Self::threads(self).into_iter().find(|t| t.id == id);
-        let name = thread
+        let name = member(self, id)
             .or_else(|| self.first_thread())
             .map(|thread| thread.name())
             .unwrap_or_default();
@@ -121,8 +125,7 @@ impl ProcessView for Process {
 
     fn signals(&self, id: i32) -> [u64; 5] {
         let shared = bits(self.signals.lock().pending.set());
-        let thread = Self::threads(self).into_iter().find(|t| t.id == id);
-        let (own, blocked) = thread.map_or((0, 0), |thread| {
+        let (own, blocked) = member(self, id).map_or((0, 0), |thread| {
             let signals = thread.signals.lock();
             (bits(signals.pending.set()), bits(signals.mask))
         });

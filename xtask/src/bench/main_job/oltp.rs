@@ -212,11 +212,9 @@ struct Counter {
 
 impl Counter {
     fn connect(server: &Server) -> Result<Self, Fault> {
-        let mut command = Command::new("/usr/bin/mariadb");
+        let mut command = server.client();
         command
-            .args(["--no-defaults", "--host=127.0.0.1", "--user=root"])
             .args(["--batch", "--skip-column-names", "--unbuffered"])
-            .arg(format!("--port={}", server.port))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let line = process::line(&command);

@@ -295,17 +295,18 @@ impl Server {
         Ok(false)
     }
 
+    /// MariaDB's own client, for this server.
+    pub(super) fn client(&self) -> Command {
+        let mut command = Command::new("/usr/bin/mariadb");
+        command
+            .args(["--no-defaults", "--host=127.0.0.1", "--user=root"])
+            .arg(format!("--port={}", self.port));
+        command
+    }
+
     /// Has a query answered.
     pub(super) fn query(&self, sql: &str) -> Result<(), Fault> {
-        process::output(Command::new("/usr/bin/mariadb").args([
-            "--no-defaults",
-            "--host=127.0.0.1",
-            "--user=root",
-            &format!("--port={}", self.port),
-            "--execute",
-            sql,
-        ]))
-        .map(drop)
+        process::output(self.client().args(["--execute", sql])).map(drop)
     }
 
     /// Stops it as a service manager does.

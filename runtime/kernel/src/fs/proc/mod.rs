@@ -2,9 +2,11 @@
 //!
 //! One entry is one row of a table with one small function.
 
+mod key;
 mod process;
 mod system;
 
+use self::key::{Key, ROOT};
 use super::attributes::{Attributes, FileType, device_number};
 use super::filesystem::{DirectoryEntry, FileSystem, MagicTarget, NodeId, Opened, Usage};
 use super::synthetic::Text;
@@ -129,54 +131,6 @@ struct Subject {
     process: Arc<dyn ProcessView>,
 }
 
-/// A node's number taken apart: 31 bits process or thread, a bit that says which, 8 bits entry, 20 bits
-/// descriptor and one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key {
-    /// 0 for entries of the container.
-    process: i32,
-    /// Whether that is a thread, below its process's `task`.
-    is_thread: bool,
-    entry: usize,
-    /// Descriptor below a directory of descriptors.
-    descriptor: Option<i32>,
-}
-
-const ENTRY_BITS: u32 = 8;
-const DESCRIPTOR_BITS: u32 = 21;
-
-impl Key {
-    fn pack(self) -> NodeId {
-        let descriptor = self.descriptor.map_or(0, |d| d as u64 + 1);
-        let subject = (self.process as u64) << 1 | u64::from(self.is_thread);
-        ((subject << ENTRY_BITS | self.entry as u64) << DESCRIPTOR_BITS | descriptor) + 1
-    }
-
-    fn unpack(node: NodeId) -> Result<Self, Errno> {
-        let value = node.checked_sub(1).ok_or(Errno::ENOENT)?;
-        let descriptor = value & ((1 << DESCRIPTOR_BITS) - 1);
-        let rest = value >> DESCRIPTOR_BITS;
-        let subject = rest >> ENTRY_BITS;
-        let process = i32::try_from(subject >> 1).map_err(|_| Errno::ENOENT)?;
-        let entry = (rest & ((1 << ENTRY_BITS) - 1)) as usize;
-        let descriptor = descriptor
-            .checked_sub(1)
-            .and_then(|d| i32::try_from(d).ok());
-        Ok(Self {
-            process,
-            is_thread: subject & 1 != 0,
-            entry,
-            descriptor,
-        })
-    }
-}
-
-const ROOT: Key = Key {
-    process: 0,
-    is_thread: false,
-    entry: 0,
-    descriptor: None,
-};
 const PROC_DEVICE: u64 = device_number(0, 4);
 const PROC_MAGIC: u64 = 0x9fa0;
 
@@ -205,6 +159,11 @@ impl ProcFs {
             group,
             process,
         })
+    }
+
+    /// Whether that is the caller's own process.
+    fn is_own(&self, subject: &Subject) -> bool {
+        subject.group == self.source.caller().0
     }
 
     fn kind(key: Key, entry: &Entry) -> FileType {
@@ -252,12 +211,7 @@ impl ProcFs {
                 if !subject.process.threads().contains(&id) {
                     return Err(Errno::ENOENT);
                 }
-                return Ok(Key {
-                    process: id,
-                    is_thread: true,
-                    entry: 0,
-                    descriptor: None,
-                });
+                return Ok(Key::of_thread(id));
             }
             Body::Descriptors | Body::DescriptorTexts => {
                 let descriptor = number(name).ok_or(Errno::ENOENT)?;
@@ -285,12 +239,7 @@ impl ProcFs {
             .filter(|id| directory == ROOT && *id > 0)
             .ok_or(Errno::ENOENT)?;
         self.source.get(id).ok_or(Errno::ENOENT)?;
-        Ok(Key {
-            process: id,
-            is_thread: false,
-            entry: 0,
-            descriptor: None,
-        })
+        Ok(Key::of_process(id))
     }
 }
 
@@ -339,10 +288,8 @@ impl FileSystem for ProcFs {
                 is_thread: true,
                 ..
             } => Key {
-                process: self.subject(key)?.group,
-                is_thread: false,
                 entry: process::TASK,
-                descriptor: None,
+                ..Key::of_process(self.subject(key)?.group)
             },
             Key { entry: 0, .. } => ROOT,
             _ => Key {
@@ -415,7 +362,7 @@ impl FileSystem for ProcFs {
                 let files = subject.process.files();
                 let file = files.file(descriptor).map_err(|_| Errno::ENOENT)?;
                 // A handle of another process names host descriptors of that process.
-                let own = subject.group == self.source.caller().0;
+                let own = self.is_own(&subject);
                 match file.location() {
                     Some(at) if at.attributes().is_ok() => Ok(MagicTarget::Location(at.clone())),
                     _ if own => files
@@ -458,15 +405,8 @@ impl FileSystem for ProcFs {
             }
             Body::Threads => {
                 let threads = self.subject(key)?.process.threads();
-                let entry = |id: i32| {
-                    let key = Key {
-                        process: id,
-                        is_thread: true,
-                        entry: 0,
-                        descriptor: None,
-                    };
-                    named(&format!("{id}"), key, FileType::Directory)
-                };
+                let entry =
+                    |id: i32| named(&format!("{id}"), Key::of_thread(id), FileType::Directory);
                 Ok(threads.into_iter().map(entry).collect())
             }
             Body::Directory => {
@@ -486,16 +426,7 @@ impl FileSystem for ProcFs {
                     .collect();
                 if key == ROOT {
                     all.extend(self.source.ids().into_iter().map(|id| {
-                        named(
-                            &format!("{id}"),
-                            Key {
-                                process: id,
-                                is_thread: false,
-                                entry: 0,
-                                descriptor: None,
-                            },
-                            FileType::Directory,
-                        )
+                        named(&format!("{id}"), Key::of_process(id), FileType::Directory)
                     }));
                 }
                 Ok(all)
@@ -510,8 +441,7 @@ impl FileSystem for ProcFs {
         let text = match (&Self::entry(key)?.body, key.descriptor) {
             (Body::DescriptorTexts, Some(descriptor)) => {
                 let subject = self.subject(key)?;
-                let own = subject.group == self.source.caller().0;
-                process::descriptor_text(&subject, descriptor, own)?
+                process::descriptor_text(&subject, descriptor, self.is_own(&subject))?
             }
             (Body::System(text), None) => text(self)?,
             (Body::Process(text), None) => text(&self.subject(key)?)?,

@@ -3,7 +3,7 @@
 use super::super::filesystem::{MagicTarget, PATH_MAX};
 use super::super::synthetic::processors;
 use super::super::walk::{How, Target};
-use super::super::{Credentials, Location};
+use super::super::{Credentials, Location, mounts::Mount};
 use super::{Body, Entry, Subject};
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use bannock_platform::{Errno, PAGE};
@@ -102,17 +102,14 @@ pub(super) fn descriptor_text(subject: &Subject, descriptor: i32, own: bool) -> 
         0
     };
     // The position of a file that the host reads is the host's to say, of the caller's own.
-    let position = match files.get(descriptor) {
-        Ok(handle) if own => handle.seek(0, raw::SEEK_CUR).unwrap_or(0),
-        _ => file.position(),
+    let position = if own && let Ok(handle) = files.get(descriptor) {
+        handle.seek(0, raw::SEEK_CUR).unwrap_or(0)
+    } else {
+        file.position()
     };
-    // As `mountinfo` numbers them; what has no place is on none of them.
-    let mounts = subject.process.fs().mounts();
-    let mount = file.location().and_then(|at| {
-        (2u32..)
-            .zip(mounts.mounts())
-            .find(|(_, mount)| Arc::ptr_eq(mount, &at.mount))
-    });
+    let mount = file
+        .location()
+        .and_then(|at| numbered_mounts(subject).find(|(_, mount)| Arc::ptr_eq(mount, &at.mount)));
     let inode = file
         .location()
         .and_then(|at| at.attributes().ok())
@@ -121,6 +118,7 @@ pub(super) fn descriptor_text(subject: &Subject, descriptor: i32, own: bool) -> 
         "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t{}\nino:\t{inode}\n",
         position,
         file.flags() | close_on_exec,
+        // What has no place is on none of them.
         mount.map_or(1, |(number, _)| number),
     )
     .into_bytes())
@@ -136,6 +134,11 @@ fn executable(subject: &Subject) -> Result<Location, Errno> {
         Target::Found(at, _) => Ok(at),
         Target::Open(_) => Err(Errno::ENOENT),
     }
+}
+
+/// All mounts, each with its number; 1 stands for what they are mounted on.
+fn numbered_mounts(subject: &Subject) -> impl Iterator<Item = (u32, &Arc<Mount>)> {
+    (2..).zip(subject.process.fs().mounts().mounts())
 }
 
 /// A path as mount tables write it: space, tab, line feed and backslash in octal (fstab(5)).
@@ -172,7 +175,7 @@ fn mounts(subject: &Subject) -> Outcome {
 )]
 fn mountinfo(subject: &Subject) -> Outcome {
     let mut out = String::new();
-    for (id, mount) in (2..).zip(subject.process.fs().mounts().mounts()) {
+    for (id, mount) in numbered_mounts(subject) {
         let kind = mount.fs.kind();
         let access = if mount.read_only { "ro" } else { "rw" };
         let (major, minor) = super::super::attributes::device_parts(mount.fs.device());

@@ -21,24 +21,28 @@ impl Denied for Recorder {
     }
 }
 
-fn measured(scratch: &Scratch, denied: &Arc<Recorder>) -> FsContext {
-    let file = |path: &str, bytes: &[u8]| Entry {
+fn directory(path: &str) -> Entry {
+    Entry {
+        path: path.as_bytes().into(),
+        node: Node::Directory { mode: 0o755 },
+    }
+}
+
+fn file(path: &str, bytes: &[u8]) -> Entry {
+    Entry {
         path: path.as_bytes().into(),
         node: Node::File {
             mode: 0o755,
             size: bytes.len() as u64,
             digest: file_digest(bytes),
         },
-    };
+    }
+}
+
+fn measured(scratch: &Scratch, denied: &Arc<Recorder>) -> FsContext {
     let manifest = Manifest::from_entries(vec![
-        Entry {
-            path: Box::from(*b"/"),
-            node: Node::Directory { mode: 0o755 },
-        },
-        Entry {
-            path: Box::from(*b"/bin"),
-            node: Node::Directory { mode: 0o755 },
-        },
+        directory("/"),
+        directory("/bin"),
         Entry {
             path: Box::from(*b"/sbin"),
             node: Node::Symlink {
@@ -143,21 +147,7 @@ fn large_files_are_verified_to_their_last_byte() {
     let scratch = Scratch::new("tree-large");
     let path = scratch.0.join("large");
     let good: Vec<u8> = (0..(3 << 20) + 5).map(|at| (at / 4096) as u8).collect();
-    let manifest = Manifest::from_entries(vec![
-        Entry {
-            path: Box::from(*b"/"),
-            node: Node::Directory { mode: 0o755 },
-        },
-        Entry {
-            path: Box::from(*b"/large"),
-            node: Node::File {
-                mode: 0o755,
-                size: good.len() as u64,
-                digest: file_digest(&good),
-            },
-        },
-    ])
-    .unwrap();
+    let manifest = Manifest::from_entries(vec![directory("/"), file("/large", &good)]).unwrap();
     let tree = TreeFs::new(scratch.bytes(), manifest, 88, pool(), Recorder::new()).unwrap();
     let context = context(vec![mount("/", tree, true)]);
     let changed = |at: usize| {

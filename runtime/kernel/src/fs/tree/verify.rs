@@ -42,13 +42,10 @@ pub(super) fn copy_and_check(
 ) -> Result<(), Difference> {
     let size = bytes.len() as u64;
     let mut tree = BlockTree::new();
-    let mut at = 0;
-    for window in bytes.chunks_mut(WINDOW) {
-        let len = window.len() as u64;
+    for (at, window) in (0..).step_by(WINDOW).zip(bytes.chunks_mut(WINDOW)) {
         for hash in copy_window(window, file, at)? {
             tree.push(hash);
         }
-        at += len;
     }
     if read(file, size, &mut [0])? != 0 {
         return Err(Difference::Content(format!(
